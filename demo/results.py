@@ -1,0 +1,96 @@
+"""What the tour found out, as plain data: `report.py` prints it, `--json` writes it.
+
+What must not be here: how it was found out, how it is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from demo.data import Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """Many callers who asked the same questions of a cold cache at the same time.
+
+    `calls` and `loads` count by the question's key; a load is a question that reached the database.
+    """
+
+    who: str
+    calls: dict[str, int]
+    loads: dict[str, int]
+    seconds: float
+
+    def saved_on(self, key: str) -> int:
+        """Calls with this question that the database never saw."""
+        return self.calls.get(key, 0) - self.loads.get(key, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Medians of one question's time, in seconds.
+
+    `database`: straight from the database. `cold`: through an empty cache, the storing included.
+    `l2`: the first time in a fresh process-local cache, from Valkey. `l1`: every time after that.
+    """
+
+    key: str
+    title: str
+    rows: int
+    database: float
+    cold: float
+    l2: float
+    l1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affected:
+    """An answer that a write changed, and the first thing in it that is different."""
+
+    key: str
+    title: str
+    what: str
+    before: Value
+    after: Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One write and what became of the cached answers.
+
+    `reloaded` and `changed` are keys: what the cache loaded again, and what is different in the
+    database. `heard` is how many seconds after the write a second cache had dropped an outdated
+    answer, None if it never did; `loads_elsewhere` is what that cache loaded by itself.
+    """
+
+    tags: list[str]
+    asked: int
+    reloaded: list[str]
+    changed: list[str]
+    affected: list[Affected]
+    heard: float | None
+    loads_elsewhere: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Something that must hold, and whether it did."""
+
+    claim: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """All that the tour found out."""
+
+    crowds: list[Crowd]
+    timings: list[Timing]
+    change: Change
+    checks: list[Check]
+
+    @property
+    def all_hold(self) -> bool:
+        """Whether every check passed."""
+        return all(check.holds for check in self.checks)

@@ -1,0 +1,78 @@
+"""The tour: crowds on a cold cache, how fast answers are, and what one changed flight does.
+
+What must not be here: printing.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+from cachewright import Cache
+from demo import crowds
+from demo.asking import Desk
+from demo.change import change
+from demo.questions import Question
+from demo.results import Check, Findings, Timing
+
+REPEATS, BATCH = 5, 200
+
+
+def tour(desk: Desk) -> Findings:
+    """All steps, in the order in which they are told."""
+    threads, of_threads = crowds.threads(desk)
+    coroutines, of_coroutines = crowds.coroutines(desk)
+    times, of_times = timings(desk)
+    changed, of_change = change(desk)
+    return Findings(
+        crowds=[threads, coroutines],
+        timings=times,
+        change=changed,
+        checks=[*of_threads, *of_coroutines, *of_times, *of_change],
+    )
+
+
+def timings(desk: Desk) -> tuple[list[Timing], list[Check]]:
+    """How long each question takes, wherever its answer comes from."""
+    with desk.cache() as cache:
+        cold = [_timed(desk, cache, forget=True) for _ in range(REPEATS)]
+        with desk.counting() as loads:
+            l2 = [_first_time(desk) for _ in range(REPEATS)]
+            l1 = [_timed(desk, cache, batch=BATCH) for _ in range(REPEATS)]
+    found = [
+        Timing(
+            key=question.key,
+            title=question.title,
+            rows=len(desk.straight(question)),
+            database=median(_straight(desk, question) for _ in range(REPEATS)),
+            cold=median(times[question.key] for times in cold),
+            l2=median(times[question.key] for times in l2),
+            l1=median(times[question.key] for times in l1),
+        )
+        for question in desk.plan.questions
+    ]
+    return found, [Check(claim="No warm read reached the database", holds=not loads)]
+
+
+def _timed(desk: Desk, cache: Cache, *, forget: bool = False, batch: int = 1) -> dict[str, float]:
+    """Seconds for each question; with `forget` its answer is not in the cache at first."""
+    times = {}
+    for question in desk.plan.questions:
+        if forget:
+            cache.invalidate(question.key)
+        began = time.perf_counter()
+        for _ in range(batch):
+            desk.ask(cache, question)
+        times[question.key] = (time.perf_counter() - began) / batch
+    return times
+
+
+def _first_time(desk: Desk) -> dict[str, float]:
+    with desk.cache() as cache:
+        return _timed(desk, cache)
+
+
+def _straight(desk: Desk, question: Question) -> float:
+    began = time.perf_counter()
+    desk.straight(question)
+    return time.perf_counter() - began

@@ -1,0 +1,135 @@
+# How this process hears of invalidations.
+"""Hears invalidations and wake-ups on a connection of its own, and notices when it may have missed some.
+
+Invariant (design rule 6; tests/_async/test_failures.py would catch its loss): when the link drops, or a pong does not
+arrive in time, and again when it is back, `on_link` is told, and everything known is forgotten.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cachewright._waits import aio
+from cachewright.core.keys import KeySpace
+from cachewright.errors import RemoteError, RemoteUnavailable
+from cachewright.redis import messages
+from cachewright.redis.target import Target
+
+HEARTBEAT = 1.0
+"""Seconds of silence after which a pong is asked for, and within which it must arrive."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+"""Seconds between attempts to connect. Kept short: until the link is back, L1 is of no use."""
+
+
+class AsyncBus:
+    """The link. `on_link(up, error)` is called at each change, the other two for what is heard."""
+
+    def __init__(
+        self,
+        target: Target,
+        keys: KeySpace,
+        *,
+        connect_timeout: float,
+        on_link: Callable[[bool, Exception | None], None],
+        on_invalidation: Callable[[messages.Invalidation], None],
+        on_wake: Callable[[str], None],
+        on_nonsense: Callable[[], None],
+    ) -> None:
+        self._target = target
+        self._keys = keys
+        self._connect_timeout = connect_timeout
+        self._on_link = on_link
+        self._on_invalidation = on_invalidation
+        self._on_wake = on_wake
+        self._on_nonsense = on_nonsense
+        self._closing = False
+        self._tried = aio.Event()
+        self._background = aio.Background("cachewright-bus")
+        self._subscription: aio.Subscription | None = None
+        self.up = False
+
+    def start(self, process: str) -> None:
+        """Begin to listen, for the process of this name."""
+        self._background.start(self._run, process)
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether the first attempt to connect has ended."""
+        return self._tried.is_set()
+
+    async def wait_until_tried(self, timeout: float) -> None:
+        """Return when the first attempt to connect has ended, however it ended."""
+        await self._tried.wait(timeout)
+
+    async def _run(self, process: str) -> None:
+        channels = (self._keys.bus, self._keys.wake + process)
+        pause = FIRST_PAUSE
+        while not self._closing:
+            error: Exception | None = None
+            try:
+                self._subscription = await aio.Subscription.open(
+                    self._target, channels, self._connect_timeout
+                )
+                self._change(up=True, error=None)
+                pause = FIRST_PAUSE
+                await self._listen(self._subscription, process)
+            except RemoteError as caught:
+                error = caught
+            finally:
+                if self._subscription is not None:
+                    await self._subscription.close()
+                    self._subscription = None
+                self._change(up=False, error=error)
+            if not self._closing:
+                await aio.wall_sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _change(self, *, up: bool, error: Exception | None) -> None:
+        if up or self.up or not self._tried.is_set():
+            self.up = up
+            self._on_link(up, error)
+        self._tried.set()
+
+    async def _listen(self, subscription: aio.Subscription, process: str) -> None:
+        # Real time, not the cache's clock: it is the network that is being judged.
+        heard = time.monotonic()
+        asked = False
+        while not self._closing:
+            left = heard + HEARTBEAT - time.monotonic()
+            push = await subscription.next(left) if left > 0 else None
+            if push is not None:
+                # Whatever arrives shows that the link lives, but only a pong answers a ping.
+                if not asked or push[0] == b"pong":
+                    heard, asked = time.monotonic(), False
+                self._hear(push, process)
+            elif asked:
+                raise RemoteUnavailable("no pong arrived in time")
+            else:
+                await subscription.ping()
+                heard, asked = time.monotonic(), True
+
+    def _hear(self, push: Any, process: str) -> None:
+        if not isinstance(push, list) or len(push) != 3 or push[0] != b"message":
+            return
+        _, channel, data = push
+        if channel == self._keys.bus.encode():
+            message = messages.invalidation(data)
+            if message is None:
+                self._on_nonsense()
+            elif message.sender != process:
+                self._on_invalidation(message)
+        else:
+            wake = messages.wake(data)
+            if wake is None:
+                self._on_nonsense()
+            else:
+                self._on_wake(wake.key)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._closing = True
+        if self._subscription is not None:
+            await self._subscription.close()
+        await self._background.close(1.0)

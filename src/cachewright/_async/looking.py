@@ -1,0 +1,221 @@
+# What is cached: in memory, and at the server.
+"""What is cached and may be served: in L1 by the tag clock, in L2 by its stamps. Loads nothing.
+
+Invariants kept here (design rules 1 and 2; tests/_async/test_races.py and its mutants would catch their loss):
+- an entry of L2 is served only if every one of its stamps is as the clock knows it or as the server has just said,
+  and it was stored by the node that holds it now;
+- a reply teaches the clock only if nothing moved since the read was issued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cachewright._async.engine import AsyncEngine
+from cachewright._async.flights import Flight
+from cachewright._async.redis import AsyncRedisStore
+from cachewright.core.decision import Decision, decide, decide_by_time
+from cachewright.core.entry import Entry, SlidingEntry, Stamps
+from cachewright.core.envelope import FILL, Envelope
+from cachewright.core.loading import collecting_load
+from cachewright.core.packing import remaining, to_entry
+from cachewright.core.policy import Lifetime, Policy
+from cachewright.core.tags import key_tag
+from cachewright.errors import CodecError, RemoteError
+from cachewright.redis.replies import Found
+
+
+@dataclass(slots=True)
+class Read:
+    """What one read was asked for. `tags` carry their kinds and include the namespace's."""
+
+    key: str
+    tags: list[str]
+    policy: Policy
+    load: Callable[..., Any] | None = None
+    args: tuple[Any, ...] = ()
+    verify: bool = False
+    life: Callable[[Any], Lifetime] | None = None
+    """Overrides the policy's lifetime, for calls that gave `ttl=` or `expires_at=`."""
+    force: bool = False
+    """Load, whatever is cached."""
+
+
+@dataclass(slots=True)
+class Landing:
+    """What a read came to. `stamps` None: nothing vouches for the value, so nothing made from it is stored."""
+
+    entry: Entry
+    stamps: Stamps | None
+    refresh: bool = False
+
+
+@dataclass(slots=True)
+class Look:
+    """What the server had. `seen` is the fill id of an entry that is there, of use or not."""
+
+    entry: Entry | None = None
+    seen: bytes = b""
+    failed: bool = False
+    sliding: bool = False
+    fresh: float = 0.0
+    """Seconds for which the entry is fresh, in L2."""
+    stamps: Stamps = field(default_factory=dict)
+    """Stamps that were made for this read beyond those in the entry."""
+
+
+class AsyncLooker:
+    """Looks for one cache."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    # ---------------------------------------------------------------- memory
+
+    def in_memory(self, read: Read) -> tuple[Decision, Entry | None]:
+        """What L1 has. The entry that comes with LOAD is current by its stamps but too old."""
+        engine = self._engine
+        entry = engine.memory.table.get(read.key)
+        if entry is None or read.verify or (engine.debug and self._was_mutated(read.key, entry)):
+            return Decision.LOAD, None
+        epoch = engine.tags.epoch
+        now = engine.monotonic()
+        decision = decide(entry, read.policy, now, engine.tags)
+        if decision is Decision.LOAD:
+            usable = now < entry.usable_until and engine.tags.current(entry.epoch, entry.stamps)
+            return decision, entry if usable else None
+        if self._lacks_key_stamp(read, entry):
+            return Decision.LOAD, None
+        if entry.epoch != epoch and engine.tags.matches(entry.stamps):
+            entry.epoch = (
+                epoch  # captured before the comparison: what moved since is seen next time
+            )
+        if isinstance(entry, SlidingEntry):
+            entry.usable_until = entry.fresh_until = min(now + entry.window, entry.age_limit)
+        return decision, entry
+
+    def _lacks_key_stamp(self, read: Read, entry: Entry) -> bool:
+        """What is made from a value needs the key's own stamp, which only the server can give."""
+        engine = self._engine
+        return (
+            engine.store is not None
+            and collecting_load() is not None
+            and key_tag(read.key) not in entry.stamps
+        )
+
+    def _was_mutated(self, key: str, entry: Entry) -> bool:
+        if self._engine.fingerprints.agrees(key, entry.value):
+            return False
+        self._engine.tell("mutated", key, detail="a shared value was changed by one of its holders")
+        self._engine.memory.drop(key)
+        return True
+
+    def land(self, flight: Flight, entry: Entry, weight: int) -> None:
+        """Into L1, unless the flight is doomed."""
+        engine = self._engine
+        if engine.debug:
+            engine.fingerprints.take(flight.key, entry.value)
+        engine.flights.land(flight, entry, engine.monotonic(), engine.weigh(entry, weight))
+
+    # ---------------------------------------------------------------- the server
+
+    async def look(self, store: AsyncRedisStore, read: Read, flight: Flight) -> Look:
+        """One round trip: the entry with whatever stamps the clock does not know."""
+        make = [key_tag(read.key)] if collecting_load() is not None else []
+        tags = read.tags if read.verify else self._engine.tags.unknown(read.tags)
+        slide = self._engine.time() if read.policy.sliding is not None else None
+        try:
+            found = (await store.read([read.key], tags, make=make, slide_at=slide))[0]
+            return await self.judge(store, read, flight, found, made=make)
+        except RemoteError as error:
+            self._engine.remote_failed("read", error)
+            return Look(failed=True)
+
+    async def judge(
+        self,
+        store: AsyncRedisStore,
+        read: Read,
+        flight: Flight,
+        found: Found,
+        *,
+        made: Sequence[str] = (),
+    ) -> Look:
+        """Whether what the server had may be served: readable, ours, and every stamp as it is now."""
+        self._engine.tags.learn(flight.epoch, found.concrete)
+        look = Look(stamps={tag: stamp for tag, stamp in found.concrete.items() if tag in made})
+        if found.wrong_type:
+            self._engine.unreadable(read.key, "not a string")
+            await store.discard(read.key, b"")
+        if found.data is None:
+            return look
+        look.seen = found.data[FILL]
+        try:
+            envelope = self._engine.packer.open(read.key, found.data)
+            if await self._is_current(store, read, flight, found, envelope):
+                self._open(read, look, envelope, len(found.data))
+        except CodecError as error:
+            self._engine.unreadable(read.key, "an entry that cannot be read", error)
+            if found.data[:1] not in _LATER_VERSIONS:
+                await store.discard(read.key, found.data)
+        return look
+
+    async def _is_current(
+        self, store: AsyncRedisStore, read: Read, flight: Flight, found: Found, envelope: Envelope
+    ) -> bool:
+        if envelope.node != found.node:
+            return False
+        tags = self._engine.tags
+        said = found.stamps
+        asked = envelope.stamps if read.verify else tags.unknown(envelope.stamps)
+        missing = [tag for tag in asked if tag not in said]
+        if missing:
+            more = await store.stamps(missing)
+            tags.learn(
+                flight.epoch, {tag: stamp for tag, stamp in more.items() if stamp is not None}
+            )
+            said = said | more
+        known = tags.known
+        return all(
+            (said[tag] if tag in said else known.get(tag)) == stamp
+            for tag, stamp in envelope.stamps.items()
+        )
+
+    def _open(self, read: Read, look: Look, envelope: Envelope, size: int) -> None:
+        engine = self._engine
+        life = remaining(envelope, engine.time())
+        if life.usable <= 0:
+            return
+        look.sliding, look.fresh = bool(life.window), life.fresh
+        look.entry = to_entry(
+            engine.packer.value(read.key, envelope),
+            life,
+            read.policy,
+            now=engine.monotonic(),
+            stamps={**envelope.stamps, **look.stamps} if look.stamps else envelope.stamps,
+            ttl=envelope.lifetime,
+            cost=envelope.cost,
+            fill=envelope.fill,
+            draw=engine.draw(),
+            careful=engine.debug,
+        )
+        look.entry.weight = size
+
+    def serve(self, read: Read, flight: Flight, look: Look) -> Landing | None:
+        """The entry of a look as a hit that is kept in L1, or None if it is not to be served."""
+        entry = look.entry
+        if entry is None:
+            return None
+        decision = decide_by_time(entry, read.policy, self._engine.monotonic())
+        if decision is Decision.LOAD:
+            return None
+        self._engine.stats.count("l2_hits")
+        # A copy in memory would not see the accesses that keep a sliding entry alive at the server.
+        if not look.sliding or read.policy.l1_ttl is not None:
+            self.land(flight, entry, entry.weight)
+        return Landing(entry, entry.stamps, decision is Decision.SERVE_AND_REFRESH)
+
+
+_LATER_VERSIONS = frozenset(bytes([version]) for version in range(2, 16))
+"""First bytes that a later release may write: unreadable here, and not ours to remove."""

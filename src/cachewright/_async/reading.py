@@ -1,0 +1,245 @@
+# One read, from memory to the source.
+"""One read: memory, then the server, then the source. The order of steps is that of design section 6.
+
+Invariants kept here (design rules 1, 4, 10; tests/_async/test_races.py and test_stampedes.py would catch their loss):
+- one load for each key in this process, by its flight, and in the fleet, by its lease;
+- a verified or forced read joins no flight that began before it;
+- a leader that is cancelled takes nobody with it; one that hangs is abandoned after its hard timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cachewright._async.engine import AsyncEngine
+from cachewright._async.flights import Flight
+from cachewright._async.loading import AsyncLoader
+from cachewright._async.looking import AsyncLooker, Landing, Look, Read
+from cachewright._async.redis import AsyncRedisStore
+from cachewright._waits import aio
+from cachewright.core.decision import Decision
+from cachewright.core.entry import Entry
+from cachewright.core.envelope import FILL
+from cachewright.core.loading import Mode, collecting_load, mode_of
+from cachewright.core.policy import AdaptiveTtl, as_float
+from cachewright.core.tags import key_tag
+from cachewright.errors import LoadTimeout, RemoteError
+from cachewright.redis.replies import Acquired, Ask, Found
+from cachewright.types import ABSENT
+
+
+class LeaderGone(Exception):
+    """A flight ended without a value for its followers: they read for themselves."""
+
+
+class AsyncReader:
+    """Reads for one cache."""
+
+    def __init__(self, engine: AsyncEngine, looker: AsyncLooker, loader: AsyncLoader) -> None:
+        self._engine = engine
+        self._looker = looker
+        self._loader = loader
+        self._refresh: Callable[[Read, Entry], None] = lambda read, entry: None
+
+    def refresh_with(self, start: Callable[[Read, Entry], None]) -> None:
+        """Who is told that an entry wants a refresh."""
+        self._refresh = start
+
+    def hit(self, read: Read, landing: Landing) -> Entry:
+        """Hand the stamps of a served value up, count what is special about it, refresh it if it is due."""
+        engine, entry = self._engine, landing.entry
+        load = collecting_load()
+        if load is not None:
+            load.gather(landing.stamps)
+        if entry.value is ABSENT:
+            engine.stats.count("negative_hits")
+        if isinstance(read.policy.ttl, AdaptiveTtl):
+            engine.sketch.add(read.key)
+        if landing.refresh:
+            if engine.monotonic() >= entry.fresh_until:
+                engine.stats.count("stale")
+            if read.load is not None:
+                self._refresh(read, entry)
+        return entry
+
+    def hit_in_memory(self, read: Read) -> tuple[Entry | None, Entry | None]:
+        """(the entry to serve from L1, None), or (None, a stale one to fall back on or None)."""
+        decision, entry = self._looker.in_memory(read)
+        if entry is None or decision is Decision.LOAD:
+            return None, entry
+        self._engine.stats.l1_hits.add()
+        due = decision is Decision.SERVE_AND_REFRESH
+        return self.hit(read, Landing(entry, entry.stamps, due)), None
+
+    # ---------------------------------------------------------------- without a loader
+
+    async def find(self, read: Read) -> Entry | None:
+        """The entry to serve, or None; nothing is loaded."""
+        outer = collecting_load()
+        if mode_of(self._engine) is not None:
+            if outer is not None:
+                outer.gather(None)
+            return None
+        entry, _ = self.hit_in_memory(read)
+        if entry is not None:
+            return entry
+        store = await self._engine.open()
+        look, landing = (Look(), None) if store is None else await self._look_once(store, read)
+        if landing is not None:
+            return self.hit(read, landing)
+        if outer is not None:
+            # Its absence is a part too: whoever fills the key later makes the whole wrong.
+            stamps = self._loader.local_stamps(read)[1] if store is None else look.stamps
+            outer.gather(None if look.failed else stamps)
+        self._engine.stats.count("misses")
+        return None
+
+    async def _look_once(self, store: AsyncRedisStore, read: Read) -> tuple[Look, Landing | None]:
+        flight = self._engine.flights.open(read.key, read.tags)
+        try:
+            look = await self._looker.look(store, read, flight)
+            return look, self._looker.serve(read, flight, look)
+        finally:
+            self._engine.flights.close(flight)
+
+    # ---------------------------------------------------------------- with a loader
+
+    async def get_or_load(self, read: Read) -> Entry:
+        """The entry to serve; loaded if it must be. Raises what the loader raises."""
+        engine = self._engine
+        mode = mode_of(engine)
+        outer = collecting_load()
+        if mode in (Mode.BYPASS, Mode.DISABLE) or (
+            outer is not None and outer.is_loading(read.key)
+        ):
+            return await self._loader.only(read)
+        fallback = None
+        read.force = read.force or mode is Mode.REFRESH
+        if not read.force:
+            entry, fallback = self.hit_in_memory(read)
+            if entry is not None:
+                return entry
+        await engine.open()
+        while True:
+            flight, leads = engine.flights.join(
+                read.key, read.tags, alone=read.verify or read.force
+            )
+            if leads:
+                flight.fallback = fallback
+                await self._take_off(read, flight)
+            else:
+                engine.stats.count("joined")
+            try:
+                return self.hit(read, await self._arrival(read, flight, leads=leads))
+            except LeaderGone:
+                continue
+
+    async def _take_off(self, read: Read, flight: Flight) -> None:
+        if read.policy.timeouts.load_soft is None:
+            await aio.carry(self.lead, read, flight)
+        else:
+            self._engine.background.start(self.lead, read, flight)
+
+    async def _arrival(self, read: Read, flight: Flight, *, leads: bool) -> Landing:
+        limits = read.policy.timeouts
+        if limits.load_soft is not None and not await flight.outcome.wait(limits.load_soft):
+            fallback = flight.fallback
+            if fallback is not None and self._engine.monotonic() < fallback.usable_until:
+                self._engine.stats.count("stale")
+                return Landing(fallback, fallback.stamps)
+        try:
+            # Twice: a leader may wait that long for another process before it loads for itself.
+            landing: Landing = await aio.wait_for(flight.outcome, 2 * limits.load + 1)
+        except LoadTimeout:
+            if not flight.outcome.done:
+                self._engine.flights.abandon(flight)
+            raise
+        if leads or collecting_load() is None or key_tag(read.key) in (landing.stamps or {}):
+            return landing
+        # The leader did not need the key's own stamp, so what is made from the value is not stored this time.
+        return Landing(landing.entry, None)
+
+    async def lead(self, read: Read, flight: Flight, refreshed: Entry | None = None) -> None:
+        """Fly, and tell the followers how it ended; whatever happens, the flight ends.
+
+        `refreshed`: the entry that a background refresh is to replace.
+        """
+        try:
+            landing = await self._fly(read, flight, refreshed)
+        except Exception as error:  # the loader's own: it reaches every caller as it is
+            flight.outcome.fail(error)
+        except BaseException:
+            # The leader alone is cancelled or interrupted; its followers are not.
+            flight.outcome.fail(LeaderGone())
+            raise
+        else:
+            flight.outcome.succeed(landing)
+        finally:
+            self._engine.flights.close(flight)
+
+    async def _fly(self, read: Read, flight: Flight, refreshed: Entry | None) -> Landing:
+        engine, store = self._engine, self._engine.store
+        if store is None:
+            engine.stats.count("misses", 0 if refreshed else 1)
+            return await self._loader.locally(read, flight)
+        if refreshed is not None and refreshed.fill:
+            look = Look(seen=refreshed.fill)
+        else:
+            look = await self._looker.look(store, read, flight)
+            landing = None if read.force or refreshed else self._looker.serve(read, flight, look)
+            if landing is not None:
+                return landing
+            flight.fallback = look.entry or flight.fallback
+        if refreshed is None:
+            engine.stats.count("misses")
+        if look.failed:
+            return await self._loader.unstored(read, flight)
+        return await self._acquire_and_load(
+            store, read, flight, look.seen, patient=refreshed is None
+        )
+
+    async def _acquire_and_load(
+        self, store: AsyncRedisStore, read: Read, flight: Flight, seen: bytes, *, patient: bool
+    ) -> Landing:
+        engine = self._engine
+        tags = read.tags if collecting_load() is None else [*read.tags, key_tag(read.key)]
+        ask = Ask(key=read.key, tags=tags, seen=seen)
+        give_up = engine.monotonic() + read.policy.timeouts.load
+        flight.woken = woken = aio.Event()
+        while True:
+            woken.clear()
+            try:
+                got = (await store.acquire([ask], as_float(read.policy.lease), wait=patient))[0]
+                if got.outcome == "entry":
+                    ask.seen = got.data[FILL]
+                    landing = await self.serve_acquired(store, read, flight, got)
+                    if landing is not None:
+                        return landing
+                    continue
+            except RemoteError as error:
+                engine.remote_failed("acquire", error)
+                return await self._loader.unstored(read, flight)
+            if got.outcome == "lease":
+                engine.tags.learn(flight.epoch, got.concrete)
+                return await self._loader.under_lease(store, read, flight, ask, got)
+            if got.outcome == "marked" or engine.monotonic() >= give_up:
+                return await self._loader.unstored(read, flight)
+            if not patient:
+                raise LeaderGone
+            await self._wait_for_holder(woken, got)
+
+    async def _wait_for_holder(self, woken: aio.Event, got: Acquired) -> None:
+        """Until the holder's fill wakes us, its lease runs out, or, with no link to be woken by, a moment."""
+        await woken.wait(got.left + 0.01 if self._engine.tags.linked else 0.05)
+
+    async def serve_acquired(
+        self, store: AsyncRedisStore, read: Read, flight: Flight, got: Acquired
+    ) -> Landing | None:
+        """What somebody else filled meanwhile, if it may be served."""
+        if read.force:
+            return None
+        found = Found(got.data, dict(got.stamps), got.node)
+        made = [tag for tag in got.stamps if tag == key_tag(read.key)]
+        look = await self._looker.judge(store, read, flight, found, made=made)
+        flight.fallback = look.entry or flight.fallback
+        return self._looker.serve(read, flight, look)

@@ -1,0 +1,138 @@
+# Generated from _async/flights.py by tools/unasync.py. Do not edit.
+"""At most one load for each key and process, and the moment at which an invalidation meets what is under way.
+
+Invariants kept here (design rules 1, 4, 6; tests/_sync/test_races.py and its mutants would catch their loss):
+- a flight can be doomed from before its first read at the server until after its entry is in L1: `land` and
+  `invalidate` hold one lock, so an entry is either dropped or never put;
+- a doomed flight takes no new followers, and a verified read joins no flight at all;
+- the epoch on a landed entry is the one captured when the flight began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable
+from contextlib import AbstractContextManager
+
+from cachewright._waits import threads
+from cachewright.core.entry import Entry
+from cachewright.core.tags import TagClock, key_tag
+from cachewright.memory.store import MemoryStore
+
+
+class Flight:
+    """One read or load under way. `outcome` is for those who joined it."""
+
+    __slots__ = ("doomed", "epoch", "fallback", "key", "outcome", "tags", "woken")
+
+    def __init__(self, key: str, tags: Collection[str], epoch: int) -> None:
+        self.key = key
+        self.tags = tags
+        self.epoch = epoch
+        self.doomed = False
+        self.outcome = threads.Outcome()
+        self.woken: threads.Event | None = None
+        self.fallback: Entry | None = None
+        """A stale value that the policy allows to serve if the load is slow or fails."""
+
+
+class Flights:
+    """What is under way, by key. The lock is the tag clock's: what is known, loaded and kept changes together."""
+
+    def __init__(
+        self, clock: TagClock, memory: MemoryStore, lock: AbstractContextManager[object]
+    ) -> None:
+        self._clock = clock
+        self._memory = memory
+        self._lock = lock
+        self._leading: dict[str, Flight] = {}
+        self._flying: dict[str, set[Flight]] = {}
+
+    def join(self, key: str, tags: Collection[str], *, alone: bool = False) -> tuple[Flight, bool]:
+        """The flight for `key`, and whether the caller leads it. `alone` joins none that began before."""
+        with self._lock:
+            flight = self._leading.get(key)
+            if flight is not None and not flight.doomed and not alone:
+                return flight, False
+            flight = self._begin(key, tags)
+            self._leading[key] = flight
+            return flight, True
+
+    def open(self, key: str, tags: Collection[str]) -> Flight:
+        """A flight that nobody joins: a read, or a store, that an invalidation must still meet."""
+        with self._lock:
+            return self._begin(key, tags)
+
+    def _begin(self, key: str, tags: Collection[str]) -> Flight:
+        flight = Flight(key, tags, self._clock.epoch)
+        self._flying.setdefault(key, set()).add(flight)
+        return flight
+
+    def close(self, flight: Flight) -> None:
+        """It has ended; nothing it does later counts."""
+        with self._lock:
+            if self._leading.get(flight.key) is flight:
+                del self._leading[flight.key]
+            flying = self._flying.get(flight.key)
+            if flying is not None:
+                flying.discard(flight)
+                if not flying:
+                    del self._flying[flight.key]
+
+    def abandon(self, flight: Flight) -> None:
+        """Its load hangs: let others lead, and do not keep what it may still bring."""
+        flight.doomed = True
+        self.close(flight)
+
+    def land(self, flight: Flight, entry: Entry, now: float, weight: int) -> bool:
+        """Put what the flight brought into L1, unless an invalidation came first."""
+        entry.epoch = flight.epoch
+        with self._lock:
+            if flight.doomed or not self._clock.linked:
+                return False
+            return self._memory.put(flight.key, entry, now, weight)
+
+    def invalidate(
+        self, keys: Iterable[str], tags: Iterable[str], *, but: Container[Flight] = ()
+    ) -> None:
+        """The local half of an invalidation, own or heard of: forget, doom all flights `but` some, drop, wake."""
+        keys = list(keys)
+        dead = frozenset((*tags, *map(key_tag, keys)))
+        with self._lock:
+            self._clock.forget(dead)
+            for key in keys:
+                for flight in self._flying.get(key, ()):
+                    if flight not in but:
+                        self._doom(flight)
+                self._memory.drop(key)
+            for flights in self._flying.values():
+                for flight in flights:
+                    if not dead.isdisjoint(flight.tags) and flight not in but:
+                        self._doom(flight)
+
+    def forget_all(self, *, linked: bool) -> None:
+        """The link to the bus was lost or is back: nothing that is known or under way can be vouched for."""
+        with self._lock:
+            self._clock.forget_all(linked=linked)
+            self._memory.clear()
+            for flights in self._flying.values():
+                for flight in flights:
+                    self._doom(flight)
+
+    @staticmethod
+    def _doom(flight: Flight) -> None:
+        flight.doomed = True
+        if flight.woken is not None:
+            flight.woken.set()
+
+    def wake(self, key: str) -> None:
+        """The lease that a flight of `key` waits for has ended."""
+        with self._lock:
+            for flight in self._flying.get(key, ()):
+                if flight.woken is not None:
+                    flight.woken.set()
+
+    def after_fork(self, lock: AbstractContextManager[object]) -> None:
+        """What was under way belongs to the parent."""
+        self._lock = lock
+        self._leading = {}
+        self._flying = {}

@@ -1,0 +1,346 @@
+# Generated from _async/loading.py by tools/unasync.py. Do not edit.
+"""Loads from the source and keeps what may be kept.
+
+Invariants kept here (design rules 3, 4, 9; tests/_sync/test_races.py and its mutants would catch their loss):
+- stamps are read before the load and travel with the value; what no stamp covers is returned and not stored;
+- a fill needs a live lease, and only what the server accepted lands in L1;
+- the loader's own exception reaches the caller as it is.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cachewright._sync.engine import Engine
+from cachewright._sync.flights import Flight
+from cachewright._sync.leases import Leases
+from cachewright._sync.looking import Looker, Landing, Read
+from cachewright._sync.redis import RedisStore
+from cachewright._waits import threads
+from cachewright.core.entry import ALWAYS, CachedError, Entry, Stamps
+from cachewright.core.envelope import FILL_BYTES
+from cachewright.core.loading import Load, collecting, collecting_load
+from cachewright.core.packing import to_entry, to_sliding
+from cachewright.core.policy import AdaptiveTtl, Lifetime, as_float, lifetime
+from cachewright.core.storable import refuse_unstorable
+from cachewright.core.tags import key_tag
+from cachewright.errors import CodecError, LoadTimeout, RemoteError
+from cachewright.redis.replies import Acquired, Ask
+from cachewright.types import ABSENT
+
+
+@dataclass(slots=True)
+class Leased:
+    """A key whose value is being loaded under a lease."""
+
+    read: Read
+    flight: Flight
+    ask: Ask
+    got: Acquired
+
+
+class Loader:
+    """Loads for one cache."""
+
+    def __init__(self, engine: Engine, looker: Looker, leases: Leases) -> None:
+        self._engine = engine
+        self._looker = looker
+        self._leases = leases
+
+    def call(self, read: Read, load: Load) -> tuple[Any, float]:
+        """The loaded value and the seconds it took. Raises what the loader raises, and `Unstorable`."""
+        engine = self._engine
+        # A load inside a load has its slot already: waiting for another could be waiting for itself.
+        slot = load.parent is None
+        if slot and not engine.slots.take(read.policy.timeouts.load):
+            raise LoadTimeout("too many loads are under way (max_loads)")
+        began = engine.monotonic()
+        try:
+            with collecting(load):
+                assert read.load is not None
+                value = threads.call_load(read.load, read.args, read.policy.timeouts.load)
+        except Exception as error:
+            engine.stats.count("load_errors")
+            engine.tell("load_failed", read.key, error=error)
+            raise
+        finally:
+            cost = engine.monotonic() - began
+            engine.stats.loaded(cost)
+            if slot:
+                engine.slots.give()
+        engine.tell("load", read.key, seconds=cost)
+        refuse_unstorable(value)
+        return value, cost
+
+    # ---------------------------------------------------------------- nothing vouches for it
+
+    def only(self, read: Read) -> Entry:
+        """Load past the cache: nothing is read from it or kept in it."""
+        outer = collecting_load()
+        if outer is not None:
+            outer.gather(None)
+        value, cost = self.call(read, Load(read.key, outer))
+        return self.unkept(read, value, cost)
+
+    def unstored(self, read: Read, flight: Flight) -> Landing:
+        """The server cannot vouch for what is loaded now: the callers of this flight get it, and nobody else."""
+        try:
+            value, cost = self.call(read, Load(read.key, collecting_load()))
+        except Exception as error:  # the loader's own: served stale or raised again
+            return self.after_error(read, flight, error, storable=False)
+        return Landing(self.unkept(read, value, cost), None)
+
+    @staticmethod
+    def unkept(read: Read, value: Any, cost: float) -> Entry:
+        """An entry for the callers of this moment."""
+        return to_entry(value, Lifetime(0, 0), read.policy, now=0.0, stamps={}, ttl=0, cost=cost)
+
+    # ---------------------------------------------------------------- without a server
+
+    def locally(self, read: Read, flight: Flight) -> Landing:
+        """Without a server: the tag clock makes the stamps, and dooming is the whole of the lease."""
+        engine = self._engine
+        base, stamps = self.local_stamps(read)
+        load = Load(read.key, collecting_load())
+        try:
+            value, cost = self.call(read, load)
+        except Exception as error:  # the loader's own: served stale, kept or raised again
+            return self.after_error(read, flight, error, storable=True)
+        engine.backoff.succeeded(read.key)
+        return self.keep_locally(read, flight, load, (base, stamps), value, cost)
+
+    def local_stamps(self, read: Read) -> tuple[int, Stamps]:
+        """The epoch and the stamps that a value loaded from now on is made under."""
+        with self._engine.lock:
+            return self._engine.tags.epoch, self._engine.local_stamps.read(
+                [*read.tags, key_tag(read.key)]
+            )
+
+    def keep_locally(
+        self,
+        read: Read,
+        flight: Flight,
+        load: Load,
+        before: tuple[int, Stamps],
+        value: Any,
+        cost: float,
+    ) -> Landing:
+        """Into L1, if everything about the value is vouched for."""
+        engine = self._engine
+        base, stamps = before
+        with engine.lock:
+            late = engine.local_stamps.read(tag for tag in load.late if tag not in stamps)
+        covered = all(engine.local_stamps.older(stamp, base) for stamp in late.values())
+        made_from = self._join(stamps, late, load) if covered and not flight.doomed else None
+        life = self._life(read, value)
+        entry = self._new_entry(read, value, life, made_from or {}, cost, b"")
+        if made_from is not None and life.fresh > 0:
+            self._looker.land(flight, entry, 1)
+        return Landing(entry, made_from)
+
+    # ---------------------------------------------------------------- under a lease
+
+    def under_lease(
+        self, store: RedisStore, read: Read, flight: Flight, ask: Ask, got: Acquired
+    ) -> Landing:
+        """Load, and keep the value here and at the server if the lease still stands."""
+        load = Load(read.key, collecting_load())
+        try:
+            with self._leases.kept([ask], read.policy):
+                value, cost = self.call(read, load)
+        except BaseException as error:
+            self.give_back(store, [ask])
+            if not isinstance(error, Exception):
+                raise
+            return self.after_error(read, flight, error, storable=not flight.doomed)
+        self._engine.backoff.succeeded(read.key)
+        return (self.keep(store, [Leased(read, flight, ask, got)], load, [value], cost))[0]
+
+    def keep(
+        self,
+        store: RedisStore,
+        leased: Sequence[Leased],
+        load: Load,
+        values: Sequence[Any],
+        cost: float,
+    ) -> list[Landing]:
+        """Store what one load brought, here and at the server, where everything about it is vouched for."""
+        late = self._late_stamps(store, load, leased)
+        ready: list[tuple[Leased, Landing, bytes, Lifetime]] = []
+        for item, value in zip(leased, values, strict=True):
+            life = self._life(item.read, value)
+            stamps = None if late is None else self._join(_concrete(item.got), late, load)
+            fill = secrets.token_bytes(FILL_BYTES)
+            entry = self._new_entry(item.read, value, life, stamps or {}, cost, fill)
+            landing = Landing(entry, stamps if life.fresh > 0 else None)
+            ready.append((item, landing, self._pack(store, item, landing, life), life))
+        stored = self._fill(store, ready)
+        for (item, landing, data, life), kept in zip(ready, stored, strict=True):
+            if kept and not (life.window and item.read.policy.l1_ttl is None):
+                self._looker.land(item.flight, landing.entry, len(data))
+            elif not kept:
+                landing.stamps = None
+        return [landing for _, landing, _, _ in ready]
+
+    def _late_stamps(
+        self, store: RedisStore, load: Load, leased: Sequence[Leased]
+    ) -> Stamps | None:
+        """The stamps of tags named during the load; None if one may be younger than what the load read."""
+        if load.poisoned:
+            return None
+        own = leased[0].got.stamps
+        wanted = [tag for tag in load.late if tag not in own]
+        if not wanted:
+            return {}
+        try:
+            stamps, _ = store.make_stamps(wanted)
+        except RemoteError as error:
+            self._engine.remote_failed("stamps", error)
+            return None
+        late = {tag: stamp for tag, stamp in stamps.items() if stamp is not None}
+        base = leased[0].got.base
+        if len(late) < len(stamps) or not all(
+            store.covered(stamp, base) for stamp in late.values()
+        ):
+            return None
+        return late
+
+    @staticmethod
+    def _join(own: Stamps | None, late: Stamps, load: Load) -> Stamps | None:
+        """The stamps of the whole; None if a part cannot be vouched for or two parts disagree."""
+        if own is None or load.poisoned:
+            return None
+        whole = dict(load.gathered)
+        for tag, stamp in (*own.items(), *late.items()):
+            if whole.setdefault(tag, stamp) != stamp:
+                return None
+        return whole
+
+    def _pack(
+        self, store: RedisStore, item: Leased, landing: Landing, life: Lifetime
+    ) -> bytes:
+        """The bytes to fill the key with, b"" to give its lease back."""
+        if landing.stamps is None:
+            return b""
+        store.stamp_ms = max(store.stamp_ms, round(life.usable * 2000))
+        try:
+            return self._engine.packer.pack(
+                item.read.key,
+                landing.entry.value,
+                life,
+                now=self._engine.time(),
+                fill=landing.entry.fill,
+                node=item.got.node,
+                stamps=landing.stamps,
+                cost=landing.entry.cost,
+            )
+        except CodecError as error:
+            # What the key held is older than what was just loaded and cannot be stored.
+            self._engine.tell("unstorable", item.read.key, error=error)
+            self._engine.invalidate([item.read.key], [])
+            return b""
+
+    def _fill(
+        self, store: RedisStore, ready: Sequence[tuple[Leased, Landing, bytes, Lifetime]]
+    ) -> list[bool]:
+        items = [
+            (item.ask.key, item.ask.token, data, life.window or life.usable)
+            for item, _, data, life in ready
+        ]
+        try:
+            stood = store.fill(items)
+        except RemoteError as error:
+            self._engine.remote_failed("fill", error)
+            return [False] * len(ready)
+        stored = [kept and bool(data) for kept, (_, _, data, _) in zip(stood, ready, strict=True)]
+        self._engine.stats.count("fills", sum(stored))
+        self._engine.stats.count("fills_refused", len(stood) - sum(stood))
+        return stored
+
+    def give_back(self, store: RedisStore, asks: Sequence[Ask]) -> None:
+        """Let somebody else load."""
+        try:
+            store.fill([(ask.key, ask.token, b"", 1.0) for ask in asks])
+        except RemoteError as error:
+            self._engine.stats.count("remote_errors")
+            self._engine.tell("remote_error", detail="give back", error=error)
+
+    # ---------------------------------------------------------------- what it comes to
+
+    def _life(self, read: Read, value: Any) -> Lifetime:
+        policy = read.policy
+        if policy.store_if is not None and value is not ABSENT and not policy.store_if(value):
+            return Lifetime(0, 0)
+        if read.life is not None and value is not ABSENT:
+            return read.life(value)
+        engine = self._engine
+        reads = engine.sketch.add(read.key) if isinstance(policy.ttl, AdaptiveTtl) else 0
+        return lifetime(policy, value, absent=value is ABSENT, reads=reads, draw=engine.draw())
+
+    def _new_entry(
+        self, read: Read, value: Any, life: Lifetime, stamps: Stamps, cost: float, fill: bytes
+    ) -> Entry:
+        engine = self._engine
+        if life.window and engine.store is None:
+            return to_sliding(value, life, now=engine.monotonic(), stamps=stamps)
+        return to_entry(
+            value,
+            life,
+            read.policy,
+            now=engine.monotonic(),
+            stamps=stamps,
+            ttl=life.fresh,
+            cost=cost,
+            fill=fill,
+            draw=engine.draw(),
+            careful=engine.debug,
+        )
+
+    def after_error(
+        self, read: Read, flight: Flight, error: Exception, *, storable: bool
+    ) -> Landing:
+        """A stale value if the policy allows it, a kept error if it asks for one, else the error."""
+        policy, fallback = read.policy, flight.fallback
+        now = self._engine.monotonic()
+        if fallback is not None and policy.stale_if_error and now < fallback.usable_until:
+            return self._stale_instead(read, flight, fallback, now)
+        if storable and policy.cache_errors and isinstance(error, policy.cache_errors):
+            return self._keep_error(read, flight, error, now)
+        raise error
+
+    def _stale_instead(self, read: Read, flight: Flight, fallback: Entry, now: float) -> Landing:
+        engine = self._engine
+        engine.stats.count("stale")
+        again = engine.backoff.failed(read.key, as_float(read.policy.retry_after), now)
+        # Fresh until the next try, so that the failing source is left alone meanwhile.
+        fallback.fresh_until = fallback.refresh_from = min(again, fallback.usable_until)
+        if fallback.hot_until != ALWAYS:
+            fallback.hot_until = fallback.fresh_until
+        if engine.memory.table.get(read.key) is not fallback:
+            self._looker.land(flight, fallback, fallback.weight)
+        return Landing(fallback, fallback.stamps)
+
+    def _keep_error(self, read: Read, flight: Flight, error: Exception, now: float) -> Landing:
+        known = self._engine.tags.known
+        stamps = {tag: known[tag] for tag in read.tags if tag in known}
+        seconds = as_float(read.policy.error_ttl)
+        entry = to_entry(
+            CachedError(error),
+            Lifetime(seconds, seconds),
+            read.policy,
+            now=now,
+            stamps=stamps,
+            ttl=0,
+        )
+        if len(stamps) == len(read.tags):
+            self._looker.land(flight, entry, 1)
+        return Landing(entry, None)
+
+
+def _concrete(got: Acquired) -> Stamps | None:
+    """The stamps of what was acquired, None if one of them is marked."""
+    stamps = {tag: stamp for tag, stamp in got.stamps.items() if stamp is not None}
+    return stamps if len(stamps) == len(got.stamps) else None

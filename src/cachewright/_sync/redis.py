@@ -1,0 +1,369 @@
+# Generated from _async/redis.py by tools/unasync.py. Do not edit.
+"""The server's verbs: read, acquire, fill, store, invalidate and their kin, each one round trip within a time budget.
+
+What is sent is in redis/lua; what a reply means for a read is decided elsewhere. Every failure is a `RemoteError`.
+Invariant (design rule 9): a dead server costs its budget a few times, then the breaker answers for it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from cachewright._waits import threads
+from cachewright.core.keys import KeySpace
+from cachewright.core.policy import Timeouts
+from cachewright.errors import RemoteError, RemoteUnavailable
+from cachewright.redis import messages, wire
+from cachewright.redis.breaker import Breaker
+from cachewright.redis.repairs import Repairs
+from cachewright.redis.replies import Acquired, Ask, Found
+from cachewright.redis.scripts import script
+from cachewright.redis.target import Target
+
+DAY_MS = 86_400_000
+Tell = Callable[..., None]
+
+
+class RedisStore:
+    """L2: bytes that are waited for."""
+
+    def __init__(
+        self,
+        target: Target,
+        keys: KeySpace,
+        *,
+        timeouts: Timeouts,
+        monotonic: Callable[[], float],
+        tell: Tell,
+        process: str,
+    ) -> None:
+        self.target = target
+        self.keys = keys
+        self.process = process
+        self.breaker = Breaker()
+        self.repairs = Repairs()
+        self.stamp_ms = DAY_MS
+        self._timeouts = timeouts
+        self._monotonic = monotonic
+        self._tell = tell
+        self._pipe = threads.Pipe(target, connect_timeout=timeouts.connect)
+
+    # ---------------------------------------------------------------- sending
+
+    def ask(self, commands: Sequence[wire.Command]) -> wire.Replies:
+        """The replies to a batch, after whatever is still to be repaired. Raises `RemoteError`."""
+        keys, tags, serial = self.repairs.pending() if self.repairs else ([], [], 0)
+        repairs = self._invalidations(keys, tags, token="") if keys or tags else []
+        replies = self._send([*repairs, *commands])
+        failed = next(
+            (v for v in replies.values[: len(repairs)] if isinstance(v, RemoteError)), None
+        )
+        if failed is not None:
+            raise failed
+        if repairs:
+            self.repairs.confirm(serial)
+            self._tell("repaired", detail=f"{len(keys)} keys and {len(tags)} tags")
+        return wire.Replies(replies.values[len(repairs) :], replies.node)
+
+    def _send(self, commands: Sequence[wire.Command]) -> wire.Replies:
+        if not self.breaker.allows(self._monotonic()):
+            raise RemoteUnavailable(
+                f"{self.target.label} failed repeatedly and is left alone for a moment"
+            )
+        try:
+            replies = self._pipe.call(commands, self._timeouts.call)
+            if wire.lost_scripts(replies.values):
+                # A script that was not found was not run, and the rest of such a batch may run twice.
+                self._pipe.call(list(wire.loading()), self._timeouts.connect)
+                replies = self._pipe.call(commands, self._timeouts.call)
+        except RemoteError as error:
+            if self.breaker.failed(self._monotonic()):
+                self._tell("breaker_opened", error=error)
+            raise
+        self.breaker.succeeded()
+        return replies
+
+    def one(self, command: wire.Command) -> Any:
+        """The reply to one command; an error reply is raised."""
+        value = (self.ask([command])).values[0]
+        if isinstance(value, RemoteError):
+            raise value
+        return value
+
+    @staticmethod
+    def _run(name: str, keys: Sequence[str], *arguments: bytes | str | float) -> wire.Command:
+        return ("EVALSHA", script(name).sha, len(keys), *keys, *arguments)
+
+    # ---------------------------------------------------------------- reading
+
+    def read(
+        self,
+        keys: Sequence[str],
+        tags: Sequence[str] = (),
+        *,
+        make: Sequence[str] = (),
+        slide_at: float | None = None,
+    ) -> list[Found]:
+        """Each key's bytes with the stamps of `tags`; the stamps of `make` are made where they are missing.
+
+        The stamps are read before the entries. With `slide_at`, wall-clock seconds, sliding entries are extended.
+        """
+        commands: list[wire.Command] = []
+        if make:
+            commands.append(self._stamps(make))
+        if tags:
+            commands.append(("MGET", *map(self.keys.tag, tags)))
+        if slide_at is not None:
+            commands.extend(
+                self._run("slide", [self.keys.entry(key)], repr(slide_at)) for key in keys
+            )
+        elif len(keys) == 1:
+            commands.append(("GET", self.keys.entry(keys[0])))
+        elif keys:
+            commands.append(("MGET", *map(self.keys.entry, keys)))
+        replies = self.ask(commands)
+        values = iter(replies.values)
+        stamps: dict[str, bytes | None] = {}
+        if make:
+            stamps.update(self._stamped(make, _good(next(values))[1:], replies.node))
+        if tags:
+            stamps.update(self._stamped(tags, _good(next(values)), replies.node))
+        rest = list(values)
+        if slide_at is None and len(keys) > 1:
+            rest = _good(rest[0])
+        return [self._found(data, stamps, replies.node) for data in rest]
+
+    @staticmethod
+    def _found(data: Any, stamps: dict[str, bytes | None], node: bytes) -> Found:
+        if isinstance(data, wire.ServerError):
+            if "WRONGTYPE" not in str(data):
+                raise data
+            return Found(None, stamps, node, wrong_type=True)
+        return Found(data, stamps, node)
+
+    def stamps(self, tags: Sequence[str]) -> dict[str, bytes | None]:
+        """The stamps of tags, as they are; for an entry that turned out to depend on more than was declared."""
+        replies = self.ask([("MGET", *map(self.keys.tag, tags))])
+        return self._stamped(tags, _good(replies.values[0]), replies.node)
+
+    def make_stamps(self, tags: Sequence[str]) -> tuple[dict[str, bytes | None], bytes]:
+        """The stamps of tags, made where they are missing, and the sequence."""
+        replies = self.ask([self._stamps(tags)])
+        base, *raw = _good(replies.values[0])
+        return self._stamped(tags, raw, replies.node), base
+
+    def _stamps(self, tags: Sequence[str]) -> wire.Command:
+        names = [*map(self.keys.tag, tags), self.keys.sequence]
+        return self._run("stamps", names, len(tags), secrets.token_hex(12), self.stamp_ms)
+
+    @staticmethod
+    def _stamped(tags: Sequence[str], raw: Sequence[Any], node: bytes) -> dict[str, bytes | None]:
+        # The node's replication id is part of each stamp: a replica that took over may have lost the newest ones.
+        return {
+            tag: None if stamp is None or stamp.startswith(b"!") else stamp + b"@" + node
+            for tag, stamp in zip(tags, raw, strict=True)
+        }
+
+    # ---------------------------------------------------------------- filling
+
+    def acquire(self, asks: Sequence[Ask], lease: float, *, wait: bool) -> list[Acquired]:
+        """For each key its entry, or the lease to load it; and the stamps that what is loaded will carry."""
+        tags = list(dict.fromkeys(tag for ask in asks for tag in ask.tags))
+        waiter = self.process if wait else ""
+        commands = [self._stamps(tags)] + [
+            self._run(
+                "acquire",
+                [self.keys.entry(ask.key), self.keys.lease(ask.key)],
+                ask.token,
+                round(lease * 1000),
+                ask.seen,
+                waiter,
+            )
+            for ask in asks
+        ]
+        replies = self.ask(commands)
+        base, *raw = _good(replies.values[0])
+        stamps = self._stamped(tags, raw, replies.node)
+        return [
+            self._acquired(ask, _good(reply), stamps, base, replies.node)
+            for ask, reply in zip(asks, replies.values[1:], strict=True)
+        ]
+
+    @staticmethod
+    def _acquired(
+        ask: Ask, reply: Any, stamps: dict[str, bytes | None], base: bytes, node: bytes
+    ) -> Acquired:
+        mine = {tag: stamps[tag] for tag in ask.tags}
+        got = Acquired(reply[0].decode(), node, mine, base)
+        if got.outcome == "entry":
+            got.data = reply[1] or b""
+        elif got.outcome == "held":
+            got.left = max(reply[1], 0) / 1000
+        return got
+
+    def fill(self, items: Iterable[tuple[str, str, bytes, float]]) -> list[bool]:
+        """For each (key, token, bytes, ttl): store it if its lease stands; b"" gives the lease back."""
+        commands = [
+            self._run(
+                "fill",
+                [self.keys.entry(key), self.keys.lease(key)],
+                token,
+                data,
+                max(1, round(ttl * 1000)),
+                self.keys.wake,
+                messages.encode(messages.Wake(messages.VERSION, key)),
+            )
+            for key, token, data, ttl in items
+        ]
+        return [_good(value) == 1 for value in (self.ask(commands)).values]
+
+    def renew(self, leases: Sequence[tuple[str, str, float]]) -> None:
+        """Keep the leases of loads that go on: (key, token, seconds)."""
+        self.ask(
+            [
+                self._run("renew", [self.keys.lease(key)], token, round(lease * 1000))
+                for key, token, lease in leases
+            ]
+        )
+
+    def covered(self, stamp: bytes, base: bytes) -> bool:
+        """Whether the server shows that a stamp is not newer than the sequence `base`."""
+        number, lineage = stamp.split(b":")[:2]
+        at, same = base.split(b":")[:2]
+        return lineage == same != b"none" and int(number) <= int(at)
+
+    # ---------------------------------------------------------------- changing
+
+    def _names(self, keys: Sequence[str], tags: Sequence[str]) -> list[str]:
+        names: list[str] = []
+        for key in keys:
+            names += (self.keys.entry(key), self.keys.lease(key), self.keys.tag("k:" + key))
+        return [*names, *map(self.keys.tag, tags), self.keys.sequence]
+
+    def _message(self, keys: Sequence[str], tags: Sequence[str]) -> bytes:
+        return messages.encode(
+            messages.Invalidation(messages.VERSION, self.process, list(keys), list(tags))
+        )
+
+    def _invalidations(
+        self, keys: Sequence[str], tags: Sequence[str], *, token: str
+    ) -> list[wire.Command]:
+        return [
+            self._run(
+                "invalidate",
+                self._names(some, others),
+                len(some),
+                len(others),
+                secrets.token_hex(12),
+                self.stamp_ms,
+                token,
+                self.keys.bus,
+                self._message(some, others),
+            )
+            for some, others in messages.batches(keys, tags)
+        ]
+
+    def invalidate(
+        self, keys: Sequence[str], tags: Sequence[str], *, token: str = ""
+    ) -> None:
+        """Drop keys and leases, move tags, tell everybody. What fails is kept for repair, and raised."""
+        try:
+            for value in (self.ask(self._invalidations(keys, tags, token=token))).values:
+                _good(value)
+        except RemoteError:
+            self.repairs.add(keys, tags)
+            raise
+
+    def mark(
+        self, keys: Sequence[str], tags: Sequence[str], token: str, lasting: float
+    ) -> int:
+        """Put the writer's token in the place of entries and stamps; how many marks had to be made."""
+        commands = [
+            self._run(
+                "mark",
+                self._names(some, others),
+                len(some),
+                len(others),
+                secrets.token_hex(12),
+                self.stamp_ms,
+                token,
+                self.keys.bus,
+                self._message(some, others),
+                round(lasting * 1000),
+            )
+            for some, others in messages.batches(keys, tags)
+        ]
+        return sum(_good(value) for value in (self.ask(commands)).values)
+
+    def store(
+        self, items: Sequence[tuple[str, bytes, float]], condition: bytes = b"*"
+    ) -> list[int]:
+        """For each (key, bytes, ttl): 1 stored, 0 refused by the condition, -1 a write is under way."""
+        commands = [
+            self._run(
+                "store",
+                self._names([key], [])[:3],
+                data,
+                max(1, round(ttl * 1000)),
+                condition,
+                self.keys.bus,
+                self._message([key], []),
+            )
+            for key, data, ttl in items
+        ]
+        return [_good(value) for value in (self.ask(commands)).values]
+
+    def count(
+        self, key: str, delta: int, begin: bytes, ttl: float, meta: bytes, now: float
+    ) -> tuple[bool, bytes]:
+        """Add to the counter at `key`, or begin it with the entry `begin`: (done, digits or why not)."""
+        command = self._run(
+            "count",
+            self._names([key], [])[:3],
+            delta,
+            begin,
+            max(1, round(ttl * 1000)),
+            meta,
+            repr(now),
+            secrets.token_bytes(12),
+            self.keys.bus,
+            self._message([key], []),
+        )
+        done, said = _good(self.one(command))
+        return done == 1, said
+
+    def touch(self, key: str, now: float, times: bytes, lifetime: bytes, ttl: float) -> bool:
+        """Give a living entry another life."""
+        arguments = (repr(now), times, lifetime, max(1, round(ttl * 1000)))
+        command = self._run(
+            "touch", [self.keys.entry(key)], *arguments, self.keys.bus, self._message([key], [])
+        )
+        return bool(self.one(command) == 1)
+
+    def left(self, key: str) -> float | None:
+        """Seconds until the server drops the entry, None where there is none."""
+        left = self.one(("PTTL", self.keys.entry(key)))
+        return left / 1000 if left >= 0 else None
+
+    def discard(self, key: str, start: bytes) -> None:
+        """Remove an entry that nobody can read, if it is still the one that was read."""
+        self.one(self._run("discard", [self.keys.entry(key)], start[:64]))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pipe.close()
+
+    def restart(self, process: str) -> None:
+        """In a forked child or another event loop: the connections belong elsewhere."""
+        self.process = process
+        self.breaker = Breaker()
+        self.repairs.after_fork()
+        self._pipe = threads.Pipe(self.target, connect_timeout=self._timeouts.connect)
+
+
+def _good(value: Any) -> Any:
+    if isinstance(value, RemoteError):
+        raise value
+    return value

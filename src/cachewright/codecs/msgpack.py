@@ -1,0 +1,98 @@
+"""The default codec: MessagePack through msgspec, with exact Python types or a refusal.
+
+Format: https://github.com/msgpack/msgpack/blob/master/spec.md; extension codes in `ext`.
+What must not be here: compression, encryption, limits on size (`payload`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec.msgpack
+
+from cachewright.codecs.ext import lower, raise_ext
+from cachewright.codecs.plain import LEAVES, is_plain
+from cachewright.codecs.typed import TypedFormat
+from cachewright.errors import CodecError, ConfigurationError
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(ext_hook=raise_ext).decode
+
+
+class MsgpackCodec:
+    """Values as MessagePack.
+
+    Without `type` a value comes back with exactly the types it had, or `encode` raises `CodecError`.
+    Known: None, bool, int of any size, float, complex, str, bytes, bytearray, list, dict with any
+    keys, tuple, set, frozenset, Decimal, UUID, date, time, datetime (naive, `timezone`, `ZoneInfo`)
+    and timedelta; not their subclasses, nor classes of yours. Nesting: 100 levels.
+
+    With `type` (a dataclass, msgspec Struct, TypedDict, NamedTuple, Enum, `list[User]`,
+    `User | None`, …) values are validated strictly when decoded, and `encode` raises `CodecError`
+    when the bytes would not decode to an equal value. Raises `ConfigurationError` for a type that
+    msgspec cannot decode. Aware datetimes inside a type must be in UTC.
+
+    The two write different codec codes, so that neither reads the other's bytes.
+    """
+
+    def __init__(self, type: Any = Any) -> None:  # noqa: A002 - the public name of the option
+        self.type = type
+        self._typed: TypedFormat | None = None
+        if type is Any or type is object:
+            self.name, self.code = "msgpack", 1
+            return
+        self.name, self.code = "msgpack-typed", 2
+        try:
+            decoder = msgspec.msgpack.Decoder(type)
+            self._typed = TypedFormat(type, _encode, decoder.decode)
+        except (TypeError, NameError) as error:
+            raise ConfigurationError(f"type={type!r} cannot be decoded: {error}") from error
+
+    def encode(self, value: Any) -> bytes:
+        """The value as bytes; raises `CodecError`."""
+        if self._typed is not None:
+            return self._typed.encode(value)
+        try:
+            data = _encode(value)
+        except (TypeError, ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError):
+            return _encode_exactly(value)
+        if type(value) is dict:
+            # The common value is a flat dict: one loop here saves a call and two passes.
+            for key, item in value.items():
+                if type(item) not in LEAVES or type(key) not in LEAVES:
+                    break
+            else:
+                return data
+        if is_plain(value, leaves=LEAVES, keys=LEAVES):
+            return data
+        return _encode_exactly(value)
+
+    def decode(self, data: Any) -> Any:
+        """The value that `encode` was given; raises `CodecError`, whatever the bytes are."""
+        if self._typed is not None:
+            return self._typed.decode(data)
+        try:
+            return _decode(data)
+        except CodecError:
+            raise
+        except _UNDECODABLE as error:
+            raise CodecError(f"cannot decode: {error}") from error
+
+
+_UNDECODABLE = (
+    msgspec.MsgspecError,
+    TypeError,  # an unhashable item of a set
+    ValueError,
+    ArithmeticError,  # a Decimal or a timedelta out of range
+    LookupError,  # ZoneInfoNotFoundError
+    OSError,  # a time zone name that is a directory
+    RecursionError,
+    MemoryError,
+)
+
+
+def _encode_exactly(value: Any) -> bytes:
+    try:
+        return _encode(lower(value))
+    except (TypeError, ValueError, ArithmeticError, RecursionError, LookupError, OSError) as error:
+        raise CodecError(f"cannot encode {type(value).__qualname__}: {error}") from error

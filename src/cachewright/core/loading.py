@@ -1,0 +1,115 @@
+"""What surrounds a call: the load that is under way, and whether reads are bypassed. Context variables, nothing else.
+
+A load collects the tags and stamps of all that is read inside it, so that they travel upward by themselves
+(design rule 3; tests/_async/test_dependencies.py would catch its loss).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import Enum, auto
+
+from cachewright.core.entry import Stamps
+from cachewright.core.tags import user_tag
+
+
+class Mode(Enum):
+    """How a context treats a cache."""
+
+    BYPASS = auto()
+    """Reads ask the source, and what they load is not stored."""
+    DISABLE = auto()
+    """As BYPASS, and `set` stores nothing either. Invalidations still act."""
+    REFRESH = auto()
+    """Reads ask the source, and what they load is stored."""
+
+
+class Load:
+    """One load under way, and what its value is made from."""
+
+    __slots__ = ("gathered", "key", "late", "parent", "poisoned")
+
+    def __init__(self, key: str, parent: Load | None) -> None:
+        self.key = key
+        self.parent = parent
+        self.gathered: Stamps = {}
+        self.late: set[str] = set()
+        self.poisoned = False
+        """Whether some part cannot be vouched for, so that the whole must not be stored."""
+
+    def tag(self, *tags: str | tuple[object, ...]) -> None:
+        """Name what the value depends on, now that it is known.
+
+        The value is stored only if the server shows that none of these tags was invalidated since the load began.
+        """
+        self.late.update(map(user_tag, tags))
+
+    def gather(self, stamps: Stamps | None) -> None:
+        """Take over the stamps of a part; None for a part that cannot be vouched for."""
+        if stamps is None:
+            self.poisoned = True
+            return
+        for tag, stamp in stamps.items():
+            if self.gathered.setdefault(tag, stamp) != stamp:
+                self.poisoned = True
+
+    def is_loading(self, key: str) -> bool:
+        """Whether `key` is being loaded here or further out."""
+        load: Load | None = self
+        while load is not None:
+            if load.key == key:
+                return True
+            load = load.parent
+        return False
+
+
+class _Live:
+    """How many contexts of this module are open anywhere in the process: while none is, the hit path asks no further."""
+
+    count = 0
+
+
+LIVE = _Live()
+_load: ContextVar[Load | None] = ContextVar("cachewright_load", default=None)
+_modes: ContextVar[tuple[tuple[object, Mode], ...]] = ContextVar("cachewright_modes", default=())
+
+
+def collecting_load() -> Load | None:
+    """The load under way in this context, or None."""
+    return _load.get()
+
+
+def current_load() -> Load:
+    """The load under way, to name tags on; outside of any load, one that forgets."""
+    return _load.get() or Load("", None)
+
+
+@contextmanager
+def collecting(load: Load | None) -> Iterator[None]:
+    """Everything read inside belongs to `load`."""
+    token = _load.set(load)
+    LIVE.count += 1
+    try:
+        yield
+    finally:
+        LIVE.count -= 1
+        _load.reset(token)
+
+
+@contextmanager
+def mode(cache: object, how: Mode) -> Iterator[None]:
+    """Treat `cache` so inside."""
+    token = _modes.set(((cache, how), *_modes.get()))
+    LIVE.count += 1
+    try:
+        yield
+    finally:
+        LIVE.count -= 1
+        _modes.reset(token)
+
+
+def mode_of(cache: object) -> Mode | None:
+    """How this context treats `cache`; the innermost wins."""
+    return next((how for it, how in _modes.get() if it is cache), None)

@@ -1,0 +1,193 @@
+"""Values with a lifetime become entries, in this process and as bytes. Clock readings are arguments; no I/O."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Protocol
+
+from cachewright.core import envelope as env
+from cachewright.core.decision import refresh_point
+from cachewright.core.entry import ALWAYS, CachedError, Entry, SlidingEntry, Stamps
+from cachewright.core.envelope import Envelope, Kind
+from cachewright.core.keys import KeySpace
+from cachewright.core.policy import AdaptiveTtl, Lifetime, Policy, as_float
+from cachewright.errors import CodecError
+from cachewright.types import ABSENT
+
+
+class Payloads(Protocol):
+    """Values to bytes and back; `aad` binds the bytes to their key."""
+
+    def encode(self, value: Any, aad: bytes) -> tuple[int, int, bytes]:
+        """(codec code, flags, data); raises `CodecError`."""
+
+    def decode(self, code: int, flags: int, data: bytes, aad: bytes) -> Any:
+        """The value; raises only `CodecError`."""
+
+
+class Packer:
+    """Packs and opens the entries of one namespace."""
+
+    def __init__(self, payloads: Payloads, keys: KeySpace) -> None:
+        self._payloads = payloads
+        self._keys = keys
+
+    def pack(
+        self,
+        key: str,
+        value: Any,
+        life: Lifetime,
+        *,
+        now: float,
+        fill: bytes,
+        node: bytes,
+        stamps: Stamps,
+        cost: float = 0.0,
+    ) -> bytes:
+        """The bytes of an entry that is stored at wall-clock time `now`. Raises `CodecError`."""
+        kind, code, flags, payload = Kind.NEGATIVE, 0, 0, b""
+        if value is not ABSENT:
+            kind = Kind.SLIDING if life.window else Kind.VALUE
+            code, flags, payload = self._payloads.encode(value, self._aad(key))
+        return env.pack(
+            self._envelope(key, life, now, fill, node, stamps, cost, kind, code, flags, payload)
+        )
+
+    def pack_counter(
+        self,
+        key: str,
+        number: int,
+        life: Lifetime,
+        now: float,
+        fill: bytes,
+        node: bytes,
+        stamps: Stamps,
+    ) -> tuple[bytes, bytes]:
+        """A counter's entry, and the part of it that says what it was made from."""
+        envelope = self._envelope(
+            key, life, now, fill, node, stamps, 0.0, Kind.COUNTER, 0, 0, b"%d" % number
+        )
+        data = env.pack(envelope)
+        return data, data[env.HEAD_BYTES : len(data) - len(envelope.payload)]
+
+    def _envelope(
+        self,
+        key: str,
+        life: Lifetime,
+        now: float,
+        fill: bytes,
+        node: bytes,
+        stamps: Stamps,
+        cost: float,
+        kind: int,
+        code: int,
+        flags: int,
+        payload: bytes,
+    ) -> Envelope:
+        return Envelope(
+            fill=fill,
+            fresh_until=now + life.fresh,
+            usable_until=now + life.usable,
+            lifetime=life.fresh,
+            cost=cost,
+            stamps=stamps,
+            node=node,
+            payload=payload,
+            code=code,
+            flags=flags,
+            kind=kind,
+            window=life.window,
+            key=key if self._keys.is_digest(key) else None,
+        )
+
+    def open(self, key: str, data: bytes) -> Envelope:
+        """The entry in `data`; `CodecError` if it makes no sense or belongs to another key."""
+        envelope = env.unpack(data)
+        if envelope.key is not None and envelope.key != key:
+            raise CodecError("an entry of another key that has the same digest")
+        return envelope
+
+    def value(self, key: str, envelope: Envelope) -> Any:
+        """The value of an entry; `ABSENT` for a negative one. Raises `CodecError`."""
+        if envelope.kind == Kind.NEGATIVE:
+            return ABSENT
+        if envelope.kind == Kind.COUNTER:
+            try:
+                return int(envelope.payload)
+            except ValueError:
+                raise CodecError("a counter that is no number") from None
+        if envelope.kind not in (Kind.VALUE, Kind.SLIDING):
+            raise CodecError("an entry of an unknown kind")
+        return self._payloads.decode(
+            envelope.code, envelope.flags, envelope.payload, self._aad(key)
+        )
+
+    def _aad(self, key: str) -> bytes:
+        return f"{self._keys.namespace}\0{key}".encode("utf-8", "surrogatepass")
+
+
+def touched(life: Lifetime, now: float) -> tuple[bytes, bytes]:
+    """The header bytes of another life: fresh and usable until; lifetime."""
+    return struct.pack("<dd", now + life.fresh, now + life.usable), struct.pack("<f", life.fresh)
+
+
+def remaining(envelope: Envelope, now: float) -> Lifetime:
+    """What is left of an entry's life at wall-clock time `now`.
+
+    Never more than it had in all, so that a writer whose clock is ahead cannot lend it extra life.
+    """
+    fresh = min(envelope.fresh_until - now, envelope.lifetime)
+    extra = max(0.0, envelope.usable_until - envelope.fresh_until)
+    return Lifetime(fresh, fresh + extra, envelope.window)
+
+
+def to_entry(
+    value: Any,
+    life: Lifetime,
+    policy: Policy,
+    *,
+    now: float,
+    stamps: Stamps,
+    ttl: float,
+    cost: float = 0.0,
+    fill: bytes = b"",
+    draw: float = 1.0,
+    careful: bool = False,
+) -> Entry:
+    """The entry for this process at monotonic time `now`. `ttl` is the whole freshness lifetime, for early refresh.
+
+    Entries that need a thought at each hit are never hot: negative ones, kept errors, copies, and `careful` ones.
+    """
+    fresh, usable = now + life.fresh, now + life.usable
+    early = refresh_point(policy, fresh, ttl=ttl, cost=cost, draw=draw)
+    if policy.l1_ttl is not None:
+        # Clipped at both ends, so that what comes after is a read of L2 and not a refresh.
+        end = now + as_float(policy.l1_ttl)
+        fresh, usable = min(fresh, end), min(usable, end)
+    thoughtful = (
+        careful
+        or policy.copy
+        or value is ABSENT
+        or isinstance(value, CachedError)
+        or isinstance(policy.ttl, AdaptiveTtl)
+    )
+    return Entry(
+        value,
+        hot_until=ALWAYS if thoughtful else min(fresh, early),
+        refresh_from=early,
+        fresh_until=fresh,
+        usable_until=usable,
+        stamps=stamps,
+        cost=cost,
+        fill=fill,
+    )
+
+
+def to_sliding(value: Any, life: Lifetime, *, now: float, stamps: Stamps) -> SlidingEntry:
+    """An entry of a cache without a server whose life each access extends."""
+    limit = now + life.usable
+    end = min(now + life.window, limit)
+    entry = SlidingEntry(value, hot_until=ALWAYS, fresh_until=end, usable_until=end, stamps=stamps)
+    entry.window = life.window
+    entry.age_limit = limit
+    return entry

@@ -1,0 +1,133 @@
+"""Tags, stamps and what this process knows of them. Not how stamps travel; no I/O.
+
+Invariants kept here (design rules 1 and 2; tests/core/test_tags.py and the rig's mutants would catch their loss):
+- the clock forgets, it never learns from news: an invalidation erases a stamp, only a read's own reply teaches;
+- a reply teaches only if the epoch has not moved since the read was issued;
+- stamps are opaque and compared for equality alone; whatever differs or is unknown is a mismatch.
+
+Every tag carries its kind as a prefix, so that no tag of a user spells one of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+
+from cachewright.core.entry import Stamps
+from cachewright.core.keys import as_key, spell
+
+NAMESPACE = "n:"
+"""The tag on every entry of a namespace; `clear()` moves its stamp."""
+
+
+def user_tag(tag: str | tuple[object, ...]) -> str:
+    """A tag that the application named; tuples are spelled as keys are, so `("row", 7)` is `row:7`."""
+    return "t:" + as_key(tag)
+
+
+def key_tag(key: str) -> str:
+    """The stamp of a key itself, for what is made from its value."""
+    return "k:" + key
+
+
+def prefix_tags(key: str) -> list[str]:
+    """`a:b:c` is below `a`, `a:b` and `a:b:c`."""
+    parts = key.split(":")
+    return ["p:" + ":".join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def prefix_tag(prefix: str) -> str:
+    """The tag that every key at or below `prefix` carries."""
+    return "p:" + prefix
+
+
+def table_tag(table: str) -> str:
+    """How every layer spells a dependency on a whole table, before `user_tag`."""
+    return "table:" + spell(table)
+
+
+def row_tag(table: str, *key: object) -> str:
+    """How every layer spells a dependency on one row, before `user_tag`: `row:flights:4711`."""
+    return ":".join(("row", spell(table), *map(spell, key)))
+
+
+class TagClock:
+    """The stamps this process knows, and one integer that moves when any of them is forgotten.
+
+    `lock` guards changes; reading needs none. `limit` bounds the known stamps: beyond it all are forgotten,
+    which costs a round trip and never an old value.
+    """
+
+    def __init__(self, lock: AbstractContextManager[object], *, limit: int = 100_000) -> None:
+        self.epoch = 0
+        self.known: dict[str, bytes] = {}
+        self.linked = True
+        self._lock = lock
+        self.limit = limit
+
+    def matches(self, stamps: Mapping[str, bytes]) -> bool:
+        """Whether every stamp is known and equal."""
+        known = self.known
+        return all(known.get(tag) == stamp for tag, stamp in stamps.items())
+
+    def current(self, epoch: int, stamps: Mapping[str, bytes]) -> bool:
+        """Whether stamps that matched at `epoch` still do."""
+        return epoch == self.epoch or self.matches(stamps)
+
+    def unknown(self, tags: Iterable[str]) -> list[str]:
+        """Those tags whose stamps a read must fetch."""
+        return [tag for tag in tags if tag not in self.known]
+
+    def learn(self, issued: int, stamps: Stamps) -> None:
+        """Take what a read's reply showed, if nothing moved since the read was issued at epoch `issued`."""
+        with self._lock:
+            if issued != self.epoch or not self.linked:
+                return
+            if len(self.known) + len(stamps) > self.limit:
+                self.known.clear()
+                self.epoch += 1
+            self.known.update(stamps)
+
+    def forget(self, tags: Iterable[str]) -> None:
+        """An invalidation: erase the stamps and move the epoch. The caller holds the lock."""
+        for tag in tags:
+            self.known.pop(tag, None)
+        self.epoch += 1
+
+    def forget_all(self, *, linked: bool) -> None:
+        """The link was lost or is back: know nothing. The caller holds the lock."""
+        self.known.clear()
+        self.epoch += 1
+        self.linked = linked
+
+    def after_fork(self, lock: AbstractContextManager[object]) -> None:
+        """The child cannot trust a lock that a thread of its parent may have held."""
+        self._lock = lock
+
+
+class LocalStamps:
+    """The stamps of a cache without a server: the clock itself is the authority. The caller holds the clock's lock.
+
+    A stamp is the serial number of the invalidation it was made after, and one that is never made twice.
+    """
+
+    def __init__(self, clock: TagClock) -> None:
+        self._clock = clock
+        self._made = 0
+
+    def read(self, tags: Iterable[str]) -> Stamps:
+        """The stamps of `tags`; the missing ones are made."""
+        known, clock = self._clock.known, self._clock
+        wanted = list(tags)
+        if len(known) + len(wanted) > clock.limit:
+            clock.forget_all(linked=True)
+        for tag in wanted:
+            if tag not in known:
+                self._made += 1
+                known[tag] = b"%d:%d" % (clock.epoch, self._made)
+        return {tag: known[tag] for tag in wanted}
+
+    @staticmethod
+    def older(stamp: bytes, base: int) -> bool:
+        """Whether `stamp` was made before the epoch moved beyond `base`."""
+        return int(stamp.partition(b":")[0]) <= base

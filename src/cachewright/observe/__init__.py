@@ -1,0 +1,1 @@
+"""What happened, for people and programs. No decisions, and no reference to a cache."""

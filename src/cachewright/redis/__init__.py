@@ -1,0 +1,1 @@
+"""What is peculiar to Redis and Valkey and does not wait: commands, scripts, the breaker. No client, no sockets."""

@@ -1,0 +1,71 @@
+"""What processes tell each other: invalidations on the bus, wake-ups to one process. Framing only.
+
+A message only ever removes: whoever can publish can cost misses and plant nothing. Another version, another shape
+or too long a message is `None`, to be counted and ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import msgspec
+
+VERSION = 1
+MAX_BYTES = 1 << 20
+BATCH = 500
+"""Names in one message, and in one script call."""
+
+
+class Invalidation(msgspec.Struct, array_like=True, frozen=True):
+    """Keys and tags whose cached values no longer hold. Tags carry their kind."""
+
+    version: int
+    sender: str
+    keys: list[str]
+    tags: list[str]
+
+
+class Wake(msgspec.Struct, array_like=True, frozen=True):
+    """A key whose lease has ended."""
+
+    version: int
+    key: str
+
+
+encode = msgspec.msgpack.Encoder().encode
+_invalidation = msgspec.msgpack.Decoder(Invalidation)
+_wake = msgspec.msgpack.Decoder(Wake)
+
+
+def invalidation(data: bytes) -> Invalidation | None:
+    """The message, or None for what is not one."""
+    if len(data) > MAX_BYTES:
+        return None
+    try:
+        message = _invalidation.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return message if message.version == VERSION else None
+
+
+def wake(data: bytes) -> Wake | None:
+    """The message, or None for what is not one."""
+    try:
+        message = _wake.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return message if message.version == VERSION else None
+
+
+def batches(keys: Sequence[str], tags: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Keys and tags in portions that one message and one script call can carry."""
+    yield from ((part, []) for part in _portions(keys[:-BATCH] if len(keys) > BATCH else []))
+    yield from (([], part) for part in _portions(tags[:-BATCH] if len(tags) > BATCH else []))
+    yield list(keys[-BATCH:]), list(tags[-BATCH:])
+
+
+def _portions(names: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(names)
+    while portion := list(islice(rest, BATCH)):
+        yield portion

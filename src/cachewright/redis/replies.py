@@ -1,0 +1,54 @@
+"""What the verbs of L2 are asked and what they answer, as values. Nothing is sent from here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cachewright.core.entry import Stamps
+
+
+@dataclass(slots=True)
+class Found:
+    """A key's bytes and the stamps that were asked for; None for a stamp that is missing or marked."""
+
+    data: bytes | None
+    stamps: dict[str, bytes | None]
+    node: bytes
+    wrong_type: bool = False
+
+    @property
+    def concrete(self) -> Stamps:
+        """The stamps that can be learned and compared."""
+        return {tag: stamp for tag, stamp in self.stamps.items() if stamp is not None}
+
+
+@dataclass(slots=True)
+class Acquired:
+    """How asking for a lease ended."""
+
+    outcome: Literal["lease", "entry", "held", "marked"]
+    node: bytes
+    stamps: dict[str, bytes | None]
+    base: bytes
+    """The sequence when the stamps were read; later stamps carry higher numbers."""
+    data: bytes = b""
+    left: float = 0.0
+    """Seconds that the holder's lease still has."""
+
+    @property
+    def concrete(self) -> Stamps:
+        """The stamps that can be learned and compared."""
+        return {tag: stamp for tag, stamp in self.stamps.items() if stamp is not None}
+
+
+@dataclass(slots=True, kw_only=True)
+class Ask:
+    """One key of an `acquire`."""
+
+    key: str
+    tags: Sequence[str]
+    seen: bytes = b""
+    token: str = field(default_factory=lambda: secrets.token_hex(12))
