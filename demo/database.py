@@ -105,7 +105,7 @@ def count(database: Database, table: str) -> int:
 
 
 def _is_whole(database: Database) -> bool:
-    if not database.exists("loaded"):
+    if not all(database.exists(name) for name in ("loaded", *(table.name for table in TABLES))):
         return False
     marked = database.ask("SELECT what, amount FROM loaded", {})
     return {row["what"]: row["amount"] for row in marked} == census(database)

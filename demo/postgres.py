@@ -1,7 +1,7 @@
 """PostgreSQL as the database: a private server from its wheel, spoken to with psycopg.
 
 The server listens on a Unix socket only. Started by root it runs as the user `pgserver`, which the
-wheel creates, and the folders above its data become readable for that user.
+wheel creates, and the wheel makes the folders above its data readable for every user.
 What must not be here: what SQLite could not answer too.
 """
 
@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from demo.data import TABLES, Table, Value
 from demo.database import INDEXES, MARKER, AsyncAsk, Parameters, Row
 
+VERSION = 18
 CONNECTIONS = 8
 _SETTINGS = {"autocommit": True, "row_factory": dict_row, "options": "-c timezone=UTC"}
 
@@ -110,7 +111,7 @@ def opened(folder: Path, name: str) -> Iterator[PostgreSQL]:
 
 @contextmanager
 def _serving(folder: Path) -> Iterator[PostgresServer]:
-    server = get_server(folder)
+    server = get_server(folder, postgres_version=VERSION)
     try:
         yield server
     finally:

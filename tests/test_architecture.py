@@ -32,8 +32,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sql": PURE,
     "http": PURE,
     "_waits": {"errors", "types", "observe", "redis"},
-    "_async": ENGINE | {"embedded"},  # which embedded:// starts
-    "_sync": ENGINE | {"embedded"},
+    "options": PURE | {"codecs", "observe", "redis", "embedded"},  # embedded:// starts it
+    "_async": ENGINE | {"options"},
+    "_sync": ENGINE | {"options"},
     "_child_process": {"errors"},
     "embedded": {"errors", "_child_process"},
     "decorators": PUBLIC,

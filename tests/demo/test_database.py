@@ -62,6 +62,7 @@ def test_a_reset_loads_again(archive: Path, loaded: sqlite.SQLite) -> None:
         "UPDATE loaded SET amount = 0 WHERE what = 'layout'",
         "DELETE FROM loaded",
         "DROP TABLE loaded",
+        "DROP TABLE flights",
     ],
 )
 def test_damaged_data_is_loaded_again(archive: Path, loaded: sqlite.SQLite, damage: str) -> None:

@@ -12,7 +12,7 @@ SOURCE = '''\
 # The source of the twin.
 """AsyncCache over `_async/flights.py`; callers await what it returns."""
 
-from redis.asyncio import Redis
+from hiredis import Reader
 
 from cachewright._waits import aio   # the seam
 
@@ -35,7 +35,7 @@ TWIN = '''\
 # Generated from _async/flights.py by tools/unasync.py. Do not edit.
 """Cache over `_sync/flights.py`; callers await what it returns."""
 
-from redis import Redis
+from hiredis import Reader
 
 from cachewright._waits import threads   # the seam
 
@@ -96,8 +96,6 @@ def test_line_n_of_the_twin_is_line_n_of_the_source() -> None:
         ("__AsyncFlight = 1", "__Flight = 1"),
         ("Async = asyncio = async_cache = Asynchronous = 1",) * 2,
         ("mine = not_aio = aio_lock = 1",) * 2,
-        ("import redis.asyncio as r", "import redis as r"),
-        ("from redis.asyncio.client import PubSub", "from redis.client import PubSub"),
         ("from cachewright._async.cache import A", "from cachewright._sync.cache import A"),
         ("__all__ = ['AsyncCache', '_AsyncBus']", "__all__ = ['Cache', '_Bus']"),
         ("x = 1  # see AsyncCache.aclose", "x = 1  # see Cache.close"),

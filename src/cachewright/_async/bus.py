@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cachewright._waits import aio
+from cachewright._waits import aio, aio_pipe
 from cachewright.core.keys import KeySpace
 from cachewright.errors import RemoteError, RemoteUnavailable
 from cachewright.redis import messages
@@ -47,7 +47,7 @@ class AsyncBus:
         self._closing = False
         self._tried = aio.Event()
         self._background = aio.Background("cachewright-bus")
-        self._subscription: aio.Subscription | None = None
+        self._subscription: aio_pipe.Subscription | None = None
         self.up = False
 
     def start(self, process: str) -> None:
@@ -69,7 +69,7 @@ class AsyncBus:
         while not self._closing:
             error: Exception | None = None
             try:
-                self._subscription = await aio.Subscription.open(
+                self._subscription = await aio_pipe.Subscription.open(
                     self._target, channels, self._connect_timeout
                 )
                 self._change(up=True, error=None)
@@ -92,7 +92,7 @@ class AsyncBus:
             self._on_link(up, error)
         self._tried.set()
 
-    async def _listen(self, subscription: aio.Subscription, process: str) -> None:
+    async def _listen(self, subscription: aio_pipe.Subscription, process: str) -> None:
         # Real time, not the cache's clock: it is the network that is being judged.
         heard = time.monotonic()
         asked = False

@@ -6,19 +6,42 @@ Keys are built in `core.calls`; everything else is `get_or_load`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from cachewright._waits import aio
 from cachewright.core.calls import CallKeys
 from cachewright.core.loading import LIVE
-from cachewright.core.policy import Policy
+from cachewright.core.policy import Policy, Seconds, Ttl
 from cachewright.core.storable import refuse_generator_function
 
 if TYPE_CHECKING:
     from cachewright._async.cache import AsyncCache
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class AsyncCachedFunction(Protocol[P, R_co]):
+    """A function whose results are cached. All of its verbs take the function's own arguments."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """The cached result, or that of a call."""
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the function now, cache the result and return it."""
+
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Forget the result of the call with these arguments, in every process."""
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The key under which that result is cached."""
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """A method is bound as any function is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +93,7 @@ def _wrapper(
             entry is not None
             and monotonic() < entry.hot_until
             and entry.epoch == tags.epoch
-            and not LIVE.count
+            and not LIVE
         ):
             if entry.freq < 3:
                 entry.freq += 1
@@ -93,3 +116,55 @@ def _reading(cache: AsyncCache, keys: CallKeys, how: Decoration) -> Callable[...
         )
 
     return read
+
+
+@overload
+def cached(self: AsyncCache, function: Callable[P, R], /) -> AsyncCachedFunction[P, R]: ...
+
+
+@overload
+def cached(
+    self: AsyncCache,
+    /,
+    *,
+    key: str | None = None,
+    tags: Iterable[str] = (),
+    ttl: Ttl | None = None,
+    sliding: Seconds | None = None,
+    policy: Policy | None = None,
+    default: Any = None,
+    ignore: Iterable[str] = (),
+    version: str | int | None = None,
+    verify: bool = False,
+) -> Callable[[Callable[P, R]], AsyncCachedFunction[P, R]]: ...
+
+
+def cached(
+    self: AsyncCache,
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    key: str | None = None,
+    tags: Iterable[str] = (),
+    ttl: Ttl | None = None,
+    sliding: Seconds | None = None,
+    policy: Policy | None = None,
+    default: Any = None,
+    ignore: Iterable[str] = (),
+    version: str | int | None = None,
+    verify: bool = False,
+) -> Any:
+    """Cache a function's results: `@cache.cached(ttl=60, key="user:{user_id}", tags=["user:{user_id}"])`.
+
+    Without `key` it is made of module, qualified name, `version` and all arguments but those in `ignore` (`self`,
+    sessions). A call that returns `ABSENT` returns `default`. The function gets `invalidate`, `refresh` and `key`,
+    which take its arguments. Raises `ConfigurationError` for what cannot work, `Unstorable` for generators.
+    """
+    chosen, _ = self.reads.lives.choose(policy or self.policy, ttl, None, sliding)
+    how = Decoration(policy=chosen, default=default, verify=verify)
+
+    def around(function: Callable[..., Any]) -> Callable[..., Any]:
+        keys = CallKeys(function, key=key, tags=tags, ignore=ignore, version=version)
+        return decorate(self, function, keys, how)
+
+    return around if function is None else around(function)

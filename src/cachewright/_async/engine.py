@@ -10,7 +10,7 @@ import os
 import random
 import secrets
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cachewright._async.bus import AsyncBus
@@ -21,14 +21,14 @@ from cachewright.core.backoff import Backoff
 from cachewright.core.entry import Entry
 from cachewright.core.keys import KeySpace
 from cachewright.core.packing import Packer
-from cachewright.core.tags import NAMESPACE, LocalStamps, TagClock, prefix_tags, user_tag
+from cachewright.core.tags import LocalStamps, TagClock
 from cachewright.errors import RemoteError
 from cachewright.memory.fingerprints import Fingerprints
 from cachewright.memory.frequency import FrequencySketch
 from cachewright.memory.store import MemoryStore
 from cachewright.memory.weighing import weigh
 from cachewright.observe.events import Announcer
-from cachewright.observe.stats import Stats
+from cachewright.observe.stats import Snapshot, Stats
 from cachewright.options import Options, payloads_of, target_of
 from cachewright.redis.messages import Invalidation
 from cachewright.redis.target import Target
@@ -45,7 +45,6 @@ class AsyncEngine:
             max_entries=options.max_entries, max_bytes=options.max_bytes
         )
         self.packer = Packer(payloads_of(options), keys)
-        self.hierarchy = options.hierarchy
         self.debug = options.debug
         self.time = options.clock.time
         self.monotonic = options.clock.monotonic
@@ -180,13 +179,6 @@ class AsyncEngine:
 
     # ---------------------------------------------------------------- shared by the verbs
 
-    def tags_of(self, key: str, tags: Iterable[str | tuple[object, ...]]) -> list[str]:
-        """All tags of an entry, spelled with their kinds: the namespace's, its prefixes, the user's."""
-        own = [NAMESPACE]
-        if self.hierarchy:
-            own += prefix_tags(key)
-        return list(dict.fromkeys([*own, *map(user_tag, tags)]))
-
     def remote_failed(self, verb: str, error: RemoteError) -> None:
         """Count it, tell it, and raise it if the policy says so."""
         self.stats.count("remote_errors")
@@ -198,6 +190,17 @@ class AsyncEngine:
         """Something from the server made no sense."""
         self.stats.count("unreadable")
         self.tell("unreadable", key, detail=why, error=error)
+
+    def snapshot(self) -> Snapshot:
+        """The numbers now."""
+        return self.stats.snapshot(
+            namespace=self.keys.namespace,
+            evictions=self.memory.evictions,
+            entries=len(self.memory),
+            size=self.memory.bytes,
+            pending_repairs=len(self.store.repairs) if self.store else 0,
+            link=self.link,
+        )
 
     # ---------------------------------------------------------------- end and fork
 

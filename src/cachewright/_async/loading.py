@@ -10,14 +10,14 @@ Invariants kept here (design rules 3, 4, 9; tests/_async/test_races.py and its m
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from cachewright._async.engine import AsyncEngine
 from cachewright._async.flights import Flight
 from cachewright._async.leases import AsyncLeases
-from cachewright._async.looking import AsyncLooker, Landing, Read
+from cachewright._async.looking import AsyncLooker, Landing
 from cachewright._async.redis import AsyncRedisStore
 from cachewright._waits import aio
 from cachewright.core.entry import ALWAYS, CachedError, Entry, Stamps
@@ -25,11 +25,14 @@ from cachewright.core.envelope import FILL_BYTES
 from cachewright.core.loading import Load, collecting, collecting_load
 from cachewright.core.packing import to_entry, to_sliding
 from cachewright.core.policy import AdaptiveTtl, Lifetime, as_float, lifetime
+from cachewright.core.reads import Read
 from cachewright.core.storable import refuse_unstorable
 from cachewright.core.tags import key_tag
 from cachewright.errors import CodecError, LoadTimeout, RemoteError
 from cachewright.redis.replies import Acquired, Ask
 from cachewright.types import ABSENT
+
+Function = Callable[..., Any]
 
 
 @dataclass(slots=True)
@@ -60,8 +63,9 @@ class AsyncLoader:
         began = engine.monotonic()
         try:
             with collecting(load):
-                assert read.load is not None
-                value = await aio.call_load(read.load, read.args, read.policy.timeouts.load)
+                value = await aio.call_load(
+                    cast(Function, read.load), read.args, read.policy.timeouts.load
+                )
         except Exception as error:
             engine.stats.count("load_errors")
             engine.tell("load_failed", read.key, error=error)
@@ -110,7 +114,7 @@ class AsyncLoader:
         except Exception as error:  # the loader's own: served stale, kept or raised again
             return self.after_error(read, flight, error, storable=True)
         engine.backoff.succeeded(read.key)
-        return self.keep_locally(read, flight, load, (base, stamps), value, cost)
+        return self.keep_locally(read, flight, load, before=(base, stamps), value=value, cost=cost)
 
     def local_stamps(self, read: Read) -> tuple[int, Stamps]:
         """The epoch and the stamps that a value loaded from now on is made under."""
@@ -124,6 +128,7 @@ class AsyncLoader:
         read: Read,
         flight: Flight,
         load: Load,
+        *,
         before: tuple[int, Stamps],
         value: Any,
         cost: float,
@@ -136,20 +141,19 @@ class AsyncLoader:
         covered = all(engine.local_stamps.older(stamp, base) for stamp in late.values())
         made_from = self._join(stamps, late, load) if covered and not flight.doomed else None
         life = self._life(read, value)
-        entry = self._new_entry(read, value, life, made_from or {}, cost, b"")
+        entry = self._new_entry(read, value, life, stamps=made_from or {}, cost=cost, fill=b"")
         if made_from is not None and life.fresh > 0:
             self._looker.land(flight, entry, 1)
         return Landing(entry, made_from)
 
     # ---------------------------------------------------------------- under a lease
 
-    async def under_lease(
-        self, store: AsyncRedisStore, read: Read, flight: Flight, ask: Ask, got: Acquired
-    ) -> Landing:
+    async def under_lease(self, store: AsyncRedisStore, leased: Leased) -> Landing:
         """Load, and keep the value here and at the server if the lease still stands."""
+        read, flight, ask = leased.read, leased.flight, leased.ask
         load = Load(read.key, collecting_load())
         try:
-            with self._leases.kept([ask], read.policy):
+            with self._leases.kept(store, [ask], read.policy):
                 value, cost = await self.call(read, load)
         except BaseException as error:
             await self.give_back(store, [ask])
@@ -157,13 +161,14 @@ class AsyncLoader:
                 raise
             return self.after_error(read, flight, error, storable=not flight.doomed)
         self._engine.backoff.succeeded(read.key)
-        return (await self.keep(store, [Leased(read, flight, ask, got)], load, [value], cost))[0]
+        return (await self.keep(store, [leased], load, values=[value], cost=cost))[0]
 
     async def keep(
         self,
         store: AsyncRedisStore,
         leased: Sequence[Leased],
         load: Load,
+        *,
         values: Sequence[Any],
         cost: float,
     ) -> list[Landing]:
@@ -174,7 +179,9 @@ class AsyncLoader:
             life = self._life(item.read, value)
             stamps = None if late is None else self._join(_concrete(item.got), late, load)
             fill = secrets.token_bytes(FILL_BYTES)
-            entry = self._new_entry(item.read, value, life, stamps or {}, cost, fill)
+            entry = self._new_entry(
+                item.read, value, life, stamps=stamps or {}, cost=cost, fill=fill
+            )
             landing = Landing(entry, stamps if life.fresh > 0 else None)
             ready.append((item, landing, await self._pack(store, item, landing, life), life))
         stored = await self._fill(store, ready)
@@ -281,7 +288,14 @@ class AsyncLoader:
         return lifetime(policy, value, absent=value is ABSENT, reads=reads, draw=engine.draw())
 
     def _new_entry(
-        self, read: Read, value: Any, life: Lifetime, stamps: Stamps, cost: float, fill: bytes
+        self,
+        read: Read,
+        value: Any,
+        life: Lifetime,
+        *,
+        stamps: Stamps,
+        cost: float,
+        fill: bytes,
     ) -> Entry:
         engine = self._engine
         if life.window and engine.store is None:

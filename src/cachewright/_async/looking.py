@@ -9,9 +9,8 @@ Invariants kept here (design rules 1 and 2; tests/_async/test_races.py and its m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from cachewright._async.engine import AsyncEngine
 from cachewright._async.flights import Flight
@@ -21,26 +20,10 @@ from cachewright.core.entry import Entry, SlidingEntry, Stamps
 from cachewright.core.envelope import FILL, Envelope
 from cachewright.core.loading import collecting_load
 from cachewright.core.packing import remaining, to_entry
-from cachewright.core.policy import Lifetime, Policy
+from cachewright.core.reads import Read
 from cachewright.core.tags import key_tag
 from cachewright.errors import CodecError, RemoteError
 from cachewright.redis.replies import Found
-
-
-@dataclass(slots=True)
-class Read:
-    """What one read was asked for. `tags` carry their kinds and include the namespace's."""
-
-    key: str
-    tags: list[str]
-    policy: Policy
-    load: Callable[..., Any] | None = None
-    args: tuple[Any, ...] = ()
-    verify: bool = False
-    life: Callable[[Any], Lifetime] | None = None
-    """Overrides the policy's lifetime, for calls that gave `ttl=` or `expires_at=`."""
-    force: bool = False
-    """Load, whatever is cached."""
 
 
 @dataclass(slots=True)
@@ -153,7 +136,7 @@ class AsyncLooker:
         look.seen = found.data[FILL]
         try:
             envelope = self._engine.packer.open(read.key, found.data)
-            if await self._is_current(store, read, flight, found, envelope):
+            if await self._is_current(store, read, flight, found=found, envelope=envelope):
                 self._open(read, look, envelope, len(found.data))
         except CodecError as error:
             self._engine.unreadable(read.key, "an entry that cannot be read", error)
@@ -162,7 +145,13 @@ class AsyncLooker:
         return look
 
     async def _is_current(
-        self, store: AsyncRedisStore, read: Read, flight: Flight, found: Found, envelope: Envelope
+        self,
+        store: AsyncRedisStore,
+        read: Read,
+        flight: Flight,
+        *,
+        found: Found,
+        envelope: Envelope,
     ) -> bool:
         if envelope.node != found.node:
             return False

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from cachewright._async.engine import AsyncEngine
 from cachewright._async.flights import Flight
-from cachewright._async.loading import AsyncLoader
-from cachewright._async.looking import AsyncLooker, Landing, Look, Read
+from cachewright._async.loading import AsyncLoader, Leased
+from cachewright._async.looking import AsyncLooker, Landing, Look
 from cachewright._async.redis import AsyncRedisStore
 from cachewright._waits import aio
 from cachewright.core.decision import Decision
@@ -22,6 +22,7 @@ from cachewright.core.entry import Entry
 from cachewright.core.envelope import FILL
 from cachewright.core.loading import Mode, collecting_load, mode_of
 from cachewright.core.policy import AdaptiveTtl, as_float
+from cachewright.core.reads import Read
 from cachewright.core.tags import key_tag
 from cachewright.errors import LoadTimeout, RemoteError
 from cachewright.redis.replies import Acquired, Ask, Found
@@ -130,7 +131,7 @@ class AsyncReader:
             else:
                 engine.stats.count("joined")
             try:
-                return self.hit(read, await self._arrival(read, flight, leads=leads))
+                return self.hit(read, await self.arrival(read, flight, leads=leads))
             except LeaderGone:
                 continue
 
@@ -140,7 +141,8 @@ class AsyncReader:
         else:
             self._engine.background.start(self.lead, read, flight)
 
-    async def _arrival(self, read: Read, flight: Flight, *, leads: bool) -> Landing:
+    async def arrival(self, read: Read, flight: Flight, *, leads: bool) -> Landing:
+        """What a flight brings to one of its callers. Raises what its load raised, `LoadTimeout` and `LeaderGone`."""
         limits = read.policy.timeouts
         if limits.load_soft is not None and not await flight.outcome.wait(limits.load_soft):
             fallback = flight.fallback
@@ -221,7 +223,7 @@ class AsyncReader:
                 return await self._loader.unstored(read, flight)
             if got.outcome == "lease":
                 engine.tags.learn(flight.epoch, got.concrete)
-                return await self._loader.under_lease(store, read, flight, ask, got)
+                return await self._loader.under_lease(store, Leased(read, flight, ask, got))
             if got.outcome == "marked" or engine.monotonic() >= give_up:
                 return await self._loader.unstored(read, flight)
             if not patient:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from cachewright._async.engine import AsyncEngine
 from cachewright._async.flights import Flight
-from cachewright._async.looking import Read
 from cachewright._async.reading import AsyncReader, LeaderGone
 from cachewright.core.entry import Entry
 from cachewright.core.loading import collecting
 from cachewright.core.policy import as_float
+from cachewright.core.reads import Read
 
 MOST_AT_ONCE = 16
 

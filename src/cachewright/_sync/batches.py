@@ -15,18 +15,46 @@ from cachewright._sync.engine import Engine
 from cachewright._sync.flights import Flight
 from cachewright._sync.leases import Leases
 from cachewright._sync.loading import Loader, Leased
-from cachewright._sync.looking import Looker, Landing, Look, Read
+from cachewright._sync.looking import Looker, Landing, Look
 from cachewright._sync.reading import Reader, LeaderGone
 from cachewright._sync.redis import RedisStore
 from cachewright._waits import threads
 from cachewright.core.entry import Entry
 from cachewright.core.loading import Load, collecting_load, mode_of
 from cachewright.core.policy import as_float
-from cachewright.errors import RemoteError
+from cachewright.core.reads import Read
+from cachewright.core.tags import key_tag
+from cachewright.errors import ConfigurationError, RemoteError
 from cachewright.redis.replies import Ask
-from cachewright.types import ABSENT
+from cachewright.types import ABSENT, Key
 
-LoadMany = Callable[[list[str]], Any]
+
+class BatchLoad:
+    """A user's loader of many keys, by the names that the engine knows them under."""
+
+    def __init__(
+        self,
+        load_many: Callable[[list[Key]], Any],
+        keys: Mapping[str, Key],
+        name: Callable[[Key], str],
+    ) -> None:
+        self._load_many = load_many
+        self._keys = keys
+        self._name = name
+
+    def many(self, names: Sequence[str]) -> dict[str, Any]:
+        """The values of those keys that there are. Raises what the loader raises."""
+        given = [self._keys[name] for name in names]
+        values = threads.call_load(self._load_many, (given,), None)
+        if not isinstance(values, Mapping):
+            raise ConfigurationError(
+                f"load_many must return a mapping of keys to values, not {type(values).__name__}"
+            )
+        return {self._name(key): value for key, value in values.items()}
+
+    def one(self, name: str) -> Any:
+        """The value of one key."""
+        return (self.many([name])).get(name, ABSENT)
 
 
 @dataclass(slots=True)
@@ -43,6 +71,7 @@ class Batches:
     def __init__(
         self,
         engine: Engine,
+        *,
         looker: Looker,
         loader: Loader,
         reader: Reader,
@@ -60,11 +89,11 @@ class Batches:
         self, reads: Sequence[Read], seen: dict[str, bytes] | None = None
     ) -> dict[str, Entry]:
         """The entries to serve, by key; nothing is loaded. `seen` gets the fill ids of those that are of no use."""
-        if mode_of(self._engine) is not None or collecting_load() is not None:
-            # Rare, and each key then needs a stamp of its own: one by one.
-            return {
-                read.key: e for read in reads if (e := self._reader.find(read)) is not None
-            }
+        outer = collecting_load()
+        if mode_of(self._engine) is not None:
+            if outer is not None:
+                outer.gather(None)
+            return {}
         found = {}
         rest = []
         for read in reads:
@@ -74,15 +103,18 @@ class Batches:
             else:
                 found[read.key] = entry
         store = self._engine.open()
-        if rest and store is not None:
+        if store is not None and rest:
             found |= self._at_server(store, rest, {} if seen is None else seen)
+        elif outer is not None:
+            for read in rest:
+                outer.gather(self._loader.local_stamps(read)[1])
         self._engine.stats.count("misses", len(reads) - len(found))
         return found
 
     def _at_server(
         self, store: RedisStore, reads: Sequence[Read], seen: dict[str, bytes]
     ) -> dict[str, Entry]:
-        engine = self._engine
+        engine, outer = self._engine, collecting_load()
         flights = [engine.flights.open(read.key, read.tags) for read in reads]
         found = {}
         try:
@@ -92,6 +124,8 @@ class Batches:
                 seen[read.key] = look.seen
                 if landing is not None:
                     found[read.key] = self._reader.hit(read, landing)
+                elif outer is not None:
+                    outer.gather(None if look.failed else look.stamps)
         finally:
             for flight in flights:
                 engine.flights.close(flight)
@@ -100,13 +134,17 @@ class Batches:
     def _look_many(
         self, store: RedisStore, reads: Sequence[Read], flights: Sequence[Flight]
     ) -> list[Look]:
+        # What is made from these values needs the keys' own stamps.
+        make = [key_tag(read.key) for read in reads] if collecting_load() is not None else []
         tags = list(dict.fromkeys(tag for read in reads for tag in read.tags))
         if not reads[0].verify:
             tags = self._engine.tags.unknown(tags)
         try:
-            found = store.read([read.key for read in reads], tags)
+            found = store.read([read.key for read in reads], tags, make=make)
             return [
-                self._looker.judge(store, read, flight, one)
+                self._looker.judge(
+                    store, read, flight, one, made=[key_tag(read.key)] if make else []
+                )
                 for read, flight, one in zip(reads, flights, found, strict=True)
             ]
         except RemoteError as error:
@@ -116,15 +154,16 @@ class Batches:
     # ---------------------------------------------------------------- with a loader
 
     def get_or_load_many(
-        self, reads: Sequence[Read], load_many: LoadMany
+        self, reads: Sequence[Read], load: BatchLoad
     ) -> dict[str, Entry]:
-        """The entry of every key. `load_many` is called once with the keys that nobody has or is loading.
+        """The entry of every key. `load` is called once with the keys that nobody has or is loading.
 
-        It returns a mapping from key to value; a key that is not in it is absent. What it raises reaches the caller,
-        and nothing is stored.
+        A key that it does not bring is absent. What it raises reaches the caller, and nothing is stored.
         """
-        if collecting_load() is not None or mode_of(self._engine) is not None:
-            return {read.key: self._alone(read, load_many) for read in reads}
+        for read in reads:
+            read.load, read.args = load.one, (read.key,)
+        if mode_of(self._engine) is not None:
+            return {read.key: self._reader.get_or_load(read) for read in reads}
         seen: dict[str, bytes] = {}
         found = self.find_many(reads, seen)
         led: list[Led] = []
@@ -134,33 +173,25 @@ class Batches:
                 flight, leads = self._engine.flights.join(read.key, read.tags)
                 (led if leads else joined).append(Led(read, flight))
         if led:
-            threads.carry(self._lead, led, load_many, seen)
-        for one in (*led, *joined):
-            found[one.read.key] = self._arrived(one, load_many)
+            threads.carry(self._lead, led, load, seen)
+        for one in led:
+            found[one.read.key] = self._arrived(one, leads=True)
+        for one in joined:
+            found[one.read.key] = self._arrived(one, leads=False)
         return found
 
-    def _alone(self, read: Read, load_many: LoadMany) -> Entry:
-        """One key by the rules of a single read."""
-
-        def load() -> Any:
-            return _value(self._call(load_many, [read.key]), read.key)
-
-        return self._reader.get_or_load(replace(read, load=load))
-
-    def _arrived(self, one: Led, load_many: LoadMany) -> Entry:
+    def _arrived(self, one: Led, *, leads: bool) -> Entry:
         try:
-            landing: Landing = threads.wait_for(
-                one.flight.outcome, 2 * one.read.policy.timeouts.load + 1
-            )
+            landing = self._reader.arrival(one.read, one.flight, leads=leads)
         except LeaderGone:
-            return self._alone(one.read, load_many)
+            return self._reader.get_or_load(one.read)
         return self._reader.hit(one.read, landing)
 
     def _lead(
-        self, led: Sequence[Led], load_many: LoadMany, seen: Mapping[str, bytes]
+        self, led: Sequence[Led], load: BatchLoad, seen: Mapping[str, bytes]
     ) -> None:
         try:
-            self._fly(led, load_many, seen)
+            self._fly(led, load, seen)
         except Exception as error:  # the loader's own: it reaches every caller as it is
             for one in led:
                 one.flight.outcome.fail(error)
@@ -171,48 +202,60 @@ class Batches:
                 self._engine.flights.close(one.flight)
 
     def _fly(
-        self, led: Sequence[Led], load_many: LoadMany, seen: Mapping[str, bytes]
+        self, led: Sequence[Led], load: BatchLoad, seen: Mapping[str, bytes]
     ) -> None:
         store = self._engine.store
         if store is None:
-            self._load_locally(led, load_many)
+            self._load_locally(led, load)
             return
         try:
             leased, loose = self._acquire(store, led, seen)
         except RemoteError as error:
             self._engine.remote_failed("acquire", error)
             leased, loose = [], list(led)
-        wanted = [item.read.key for item in leased] + [one.read.key for one in loose]
-        if not wanted:
-            return
-        load = Load("", None)
+        if leased or loose:
+            self._load_remotely(store, leased, loose, load)
+
+    def _load_remotely(
+        self,
+        store: RedisStore,
+        leased: Sequence[Leased],
+        loose: Sequence[Led],
+        load: BatchLoad,
+    ) -> None:
+        asks = [item.ask for item in leased]
+        reads = [*(item.read for item in leased), *(one.read for one in loose)]
+        made = Load("", collecting_load())
         try:
-            with self._leases.kept([item.ask for item in leased], led[0].read.policy):
-                values, cost = self._load(led[0].read, load, load_many, wanted)
+            with self._leases.kept(store, asks, reads[0].policy):
+                values, cost = self._call(reads, load, made)
         except BaseException:
-            if leased:
-                self._loader.give_back(store, [item.ask for item in leased])
+            self._loader.give_back(store, asks)
             raise
         if leased:
-            mine = [_value(values, item.read.key) for item in leased]
-            landings = self._loader.keep(store, leased, load, mine, cost)
+            mine = [values.get(item.read.key, ABSENT) for item in leased]
+            landings = self._loader.keep(store, leased, made, values=mine, cost=cost)
             for item, landing in zip(leased, landings, strict=True):
                 item.flight.outcome.succeed(landing)
         for one in loose:
-            entry = self._loader.unkept(one.read, _value(values, one.read.key), cost)
+            entry = self._loader.unkept(one.read, values.get(one.read.key, ABSENT), cost)
             one.flight.outcome.succeed(Landing(entry, None))
 
     def _acquire(
         self, store: RedisStore, led: Sequence[Led], seen: Mapping[str, bytes]
     ) -> tuple[list[Leased], list[Led]]:
         """(keys to load under a lease, keys to load without). A key held elsewhere is in neither: it is waited for."""
-        policy = led[0].read.policy
+        own = collecting_load() is not None
         asks = [
-            Ask(key=one.read.key, tags=one.read.tags, seen=seen.get(one.read.key, b""))
+            Ask(
+                key=one.read.key,
+                tags=[*one.read.tags, key_tag(one.read.key)] if own else one.read.tags,
+                seen=seen.get(one.read.key, b""),
+            )
             for one in led
         ]
         leased, loose = [], []
-        acquired = store.acquire(asks, as_float(policy.lease), wait=False)
+        acquired = store.acquire(asks, as_float(led[0].read.policy.lease), wait=False)
         for one, ask, got in zip(led, asks, acquired, strict=True):
             if got.outcome == "lease":
                 self._engine.tags.learn(one.flight.epoch, got.concrete)
@@ -221,25 +264,19 @@ class Batches:
                 loose.append(one)
         return leased, loose
 
-    def _load(
-        self, read: Read, load: Load, load_many: LoadMany, keys: list[str]
+    def _call(
+        self, reads: Sequence[Read], load: BatchLoad, made: Load
     ) -> tuple[Mapping[str, Any], float]:
-        return self._loader.call(replace(read, key="", load=load_many, args=(keys,)), load)
+        names = [read.key for read in reads]
+        return self._loader.call(replace(reads[0], load=load.many, args=(names,)), made)
 
-    @staticmethod
-    def _call(load_many: LoadMany, keys: list[str]) -> Mapping[str, Any]:
-        values: Mapping[str, Any] = threads.call_load(load_many, (keys,), 3600.0)
-        return values
-
-    def _load_locally(self, led: Sequence[Led], load_many: LoadMany) -> None:
+    def _load_locally(self, led: Sequence[Led], load: BatchLoad) -> None:
         before = [self._loader.local_stamps(one.read) for one in led]
-        load = Load("", None)
-        values, cost = self._load(led[0].read, load, load_many, [one.read.key for one in led])
+        made = Load("", collecting_load())
+        values, cost = self._call([one.read for one in led], load, made)
         for one, stamps in zip(led, before, strict=True):
-            value = _value(values, one.read.key)
-            landing = self._loader.keep_locally(one.read, one.flight, load, stamps, value, cost)
+            value = values.get(one.read.key, ABSENT)
+            landing = self._loader.keep_locally(
+                one.read, one.flight, made, before=stamps, value=value, cost=cost
+            )
             one.flight.outcome.succeed(landing)
-
-
-def _value(values: Mapping[str, Any], key: str) -> Any:
-    return values.get(key, ABSENT)

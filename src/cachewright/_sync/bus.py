@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cachewright._waits import threads
+from cachewright._waits import threads, threads_pipe
 from cachewright.core.keys import KeySpace
 from cachewright.errors import RemoteError, RemoteUnavailable
 from cachewright.redis import messages
@@ -47,7 +47,7 @@ class Bus:
         self._closing = False
         self._tried = threads.Event()
         self._background = threads.Background("cachewright-bus")
-        self._subscription: threads.Subscription | None = None
+        self._subscription: threads_pipe.Subscription | None = None
         self.up = False
 
     def start(self, process: str) -> None:
@@ -69,7 +69,7 @@ class Bus:
         while not self._closing:
             error: Exception | None = None
             try:
-                self._subscription = threads.Subscription.open(
+                self._subscription = threads_pipe.Subscription.open(
                     self._target, channels, self._connect_timeout
                 )
                 self._change(up=True, error=None)
@@ -92,7 +92,7 @@ class Bus:
             self._on_link(up, error)
         self._tried.set()
 
-    def _listen(self, subscription: threads.Subscription, process: str) -> None:
+    def _listen(self, subscription: threads_pipe.Subscription, process: str) -> None:
         # Real time, not the cache's clock: it is the network that is being judged.
         heard = time.monotonic()
         asked = False

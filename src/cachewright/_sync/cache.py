@@ -7,37 +7,34 @@ Invariant (tests/_sync/test_hits.py): the inlined test of a hit serves only what
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from cachewright._sync.batches import Batches
-from cachewright._sync.decorating import Decoration, decorate
+from cachewright._sync.batches import Batches, BatchLoad
+from cachewright._sync.decorating import cached
 from cachewright._sync.engine import Engine
 from cachewright._sync.leases import Leases
 from cachewright._sync.loading import Loader
-from cachewright._sync.looking import Looker, Read
+from cachewright._sync.looking import Looker
 from cachewright._sync.reading import Reader
 from cachewright._sync.refreshing import Refresher
 from cachewright._sync.storing import Storer
 from cachewright._sync.writing import Writing
-from cachewright.core.calls import CallKeys
-from cachewright.core.entry import CachedError, Entry
-from cachewright.core.keys import as_key
+from cachewright._waits import threads
+from cachewright.core.entry import Entry
 from cachewright.core.lives import Lives
 from cachewright.core.loading import LIVE, Mode, mode
 from cachewright.core.policy import Policy, Seconds, Ttl
+from cachewright.core.reads import Read, Reads, Tags, not_a_key, spell_tags
 from cachewright.core.scopes import Scope
-from cachewright.core.tags import NAMESPACE, prefix_tag, user_tag
-from cachewright.errors import ConfigurationError, InvalidKey
+from cachewright.core.tags import NAMESPACE
 from cachewright.observe.stats import Snapshot
 from cachewright.options import Options
 from cachewright.types import ABSENT, MISSING, Key
-
-Tags = Iterable[str | tuple[Any, ...]]
 
 
 class Cache:
@@ -55,11 +52,12 @@ class Cache:
         chosen = Options(**options)
         self.engine = engine = Engine(server, chosen)
         self.policy = chosen.policy
+        """What holds for calls that say nothing else."""
         self.namespace = chosen.namespace
-        self._lives = Lives(engine.time, engine.draw)
-        self._scope = Scope(chosen.scope)
+        lives = Lives(engine.time, engine.draw)
+        self.reads = Reads(chosen.policy, Scope(chosen.scope), lives, hierarchy=chosen.hierarchy)
         # Where a key depends on the caller, no key as the caller writes it is in the table that hits look at.
-        self.table: dict[str, Entry] = {} if chosen.scope else engine.memory.table
+        self.table: Mapping[Any, Entry] = {} if chosen.scope else engine.memory.table
         self._tags = engine.tags
         self._monotonic = engine.monotonic
         self._count_hit = engine.stats.l1_hits.add
@@ -69,7 +67,9 @@ class Cache:
         self._reader = Reader(engine, looker, loader)
         self._refresher = Refresher(engine, self._reader)
         self._storer = Storer(engine, looker)
-        self._batches = Batches(engine, looker, loader, self._reader, self._leases)
+        self._batches = Batches(
+            engine, looker=looker, loader=loader, reader=self._reader, leases=self._leases
+        )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
@@ -107,24 +107,22 @@ class Cache:
     def get(self, key: Key, default: Any = MISSING, *, verify: bool = False) -> Any:
         """The cached value, or `default`. `verify` checks at the server that nothing has invalidated it."""
         try:
-            entry = self.table.get(key)  # type: ignore[call-overload]
+            entry = self.table.get(key)
         except TypeError:
-            raise InvalidKey(
-                f"a {type(key).__name__} is no key: write it as a string or a tuple"
-            ) from None
+            raise not_a_key(key) from None
         if (
             entry is not None
             and self._monotonic() < entry.hot_until
             and entry.epoch == self._tags.epoch
             and not verify
-            and not LIVE.count
+            and not LIVE
         ):
             if entry.freq < 3:
                 entry.freq += 1
             self._count_hit()
             return entry.value
-        found = self._reader.find(self._read(key, verify=verify))
-        return default if found is None else self._value(found, default, self.policy)
+        found = self._reader.find(self.reads.read(key, verify=verify))
+        return default if found is None else self.reads.value(found, default, self.policy)
 
     def get_or_load(
         self,
@@ -145,39 +143,36 @@ class Cache:
         raises, and `Unstorable` for a generator or another value that can be used once only.
         """
         try:
-            entry = self.table.get(key)  # type: ignore[call-overload]
+            entry = self.table.get(key)
         except TypeError:
-            raise InvalidKey(
-                f"a {type(key).__name__} is no key: write it as a string or a tuple"
-            ) from None
+            raise not_a_key(key) from None
         if (
             entry is not None
             and self._monotonic() < entry.hot_until
             and entry.epoch == self._tags.epoch
             and not verify
-            and not LIVE.count
+            and not LIVE
         ):
             if entry.freq < 3:
                 entry.freq += 1
             self._count_hit()
             return entry.value
-        read = self._read(key, tags, policy=policy, verify=verify)
-        read.policy, read.life = self._lives.choose(read.policy, ttl, expires_at, sliding)
+        read = self.reads.read(key, tags, policy=policy, verify=verify)
+        read.policy, read.life = self.reads.lives.choose(read.policy, ttl, expires_at, sliding)
         read.load = load
-        return self._value(self._reader.get_or_load(read), default, read.policy)
+        return self.reads.value(self._reader.get_or_load(read), default, read.policy)
 
     def get_many(self, keys: Iterable[Key], *, verify: bool = False) -> dict[Key, Any]:
         """The cached values of those keys that have one, by key as given. One round trip for all of them."""
-        reads = {key: self._read(key, verify=verify) for key in keys}
+        reads = {key: self.reads.read(key, verify=verify) for key in keys}
         found = self._batches.find_many(
             list({read.key: read for read in reads.values()}.values())
         )
-        values = {
-            key: self._value(found[read.key], MISSING, self.policy)
+        return {
+            key: self.reads.value(found[read.key], MISSING, self.policy)
             for key, read in reads.items()
-            if read.key in found
+            if read.key in found and found[read.key].value is not ABSENT
         }
-        return {key: value for key, value in values.items() if value is not MISSING}
 
     def get_or_load_many(
         self,
@@ -194,32 +189,29 @@ class Cache:
         It returns a mapping; a key that is not in it is absent, gets a negative entry and `default` as its value.
         What it raises reaches the caller, and nothing is stored. `tags` may be a function of the key.
         """
-        names: dict[str, Key] = {}
-        reads: dict[str, Read] = {}
+        chosen, _ = self.reads.lives.choose(policy or self.policy, ttl, None, None)
+        reads: dict[str, tuple[Key, Read]] = {}
         for key in keys:
-            read = self._read(key, tags(key) if callable(tags) else tags, policy=policy)
-            read.policy, read.life = self._lives.choose(read.policy, ttl, None, None)
-            names.setdefault(read.key, key)
-            reads.setdefault(read.key, read)
-
-        def load(missing: list[str]) -> dict[str, Any]:
-            values = call_batch(load_many, [names[name] for name in missing])
-            return {self._name(key): value for key, value in values.items()}
-
-        found = self._batches.get_or_load_many(list(reads.values()), load)
+            read = self.reads.read(key, tags(key) if callable(tags) else tags, policy=chosen)
+            reads.setdefault(read.key, (key, read))
+        load = BatchLoad(
+            load_many, {name: key for name, (key, _) in reads.items()}, self.reads.name
+        )
+        found = self._batches.get_or_load_many([read for _, read in reads.values()], load)
         return {
-            names[name]: self._value(entry, default, reads[name].policy)
-            for name, entry in found.items()
+            key: self.reads.value(found[name], default, chosen) for name, (key, _) in reads.items()
         }
 
     def contains(self, key: Key) -> bool:
         """Whether a value is cached for the key; a negative entry is none."""
-        found = self._reader.find(self._read(key))
+        found = self._reader.find(self.reads.read(key))
         return found is not None and found.value is not ABSENT
+
+    __contains__ = threads.membership(contains)
 
     def ttl(self, key: Key) -> float | None:
         """Seconds for which the key stays fresh: 0.0 when it is stale but usable, None where nothing is cached."""
-        return self._storer.ttl(self._read(key))
+        return self._storer.ttl(self.reads.read(key))
 
     # ---------------------------------------------------------------- storing
 
@@ -238,11 +230,10 @@ class Cache:
         Every other L1 drops what it has for the key. Prefer `get_or_load`: a value that was read before a write and
         is set after it is stale, and no cache can know.
         """
-        return (
-            self.set_many(
-                {key: value}, ttl=ttl, expires_at=expires_at, sliding=sliding, tags=tags
-            )
-        )[key]
+        stored = self.set_many(
+            {key: value}, ttl=ttl, expires_at=expires_at, sliding=sliding, tags=tags
+        )
+        return stored[key]
 
     def set_many(
         self,
@@ -254,17 +245,14 @@ class Cache:
         tags: Tags = (),
     ) -> dict[Key, bool]:
         """`set` for many keys, in one round trip: whether each was stored."""
-        names = {key: self._name(key) for key in values}
-        given = {
-            names[key]: deepcopy(value) if self.policy.copy else value
-            for key, value in values.items()
-        }
-        read = self._template(tags)
-        policy, life = self._lives.choose(self.policy, ttl, expires_at, sliding)
-        read.policy = policy
-        lives = {name: self._lives.of(policy, life, value) for name, value in given.items()}
-        stored = dict(zip(given, self._storer.set_many(given, lives, read), strict=True))
-        return {key: stored[name] for key, name in names.items()}
+        policy, life = self.reads.lives.choose(self.policy, ttl, expires_at, sliding)
+        puts = {}
+        for key, value in values.items():
+            own = deepcopy(value) if policy.copy else value
+            read = self.reads.read(key, tags, policy=policy)
+            puts[key] = (read, own, self.reads.lives.of(policy, life, own))
+        stored = self._storer.set_many(list(puts.values()))
+        return {key: stored[read.key] for key, (read, _, _) in puts.items()}
 
     def add(
         self,
@@ -276,9 +264,9 @@ class Cache:
         tags: Tags = (),
     ) -> bool:
         """Cache a value if the key has none; whether it was stored."""
-        read = self._read(key, tags)
-        read.policy, life = self._lives.choose(read.policy, ttl, expires_at, None)
-        return self._storer.add(value, self._lives.of(read.policy, life, value), read)
+        read = self.reads.read(key, tags)
+        read.policy, life = self.reads.lives.choose(read.policy, ttl, expires_at, None)
+        return self._storer.add(value, self.reads.lives.of(read.policy, life, value), read)
 
     def incr(
         self, key: Key, delta: int = 1, *, initial: int = 0, ttl: Ttl | None = None
@@ -287,17 +275,19 @@ class Cache:
 
         Raises `RemoteError` when the server fails: a guessed count is worse than none. Counters stay within ±2**53.
         """
-        read = self._read(key)
-        read.policy, life = self._lives.choose(read.policy, ttl, None, None)
-        return self._storer.count(delta, initial, self._lives.of(read.policy, life, 0), read)
+        read = self.reads.read(key)
+        read.policy, life = self.reads.lives.choose(read.policy, ttl, None, None)
+        return self._storer.count(
+            delta, initial, self.reads.lives.of(read.policy, life, 0), read
+        )
 
     def touch(
         self, key: Key, *, ttl: Ttl | None = None, expires_at: datetime | None = None
     ) -> bool:
         """Give a cached value another life from now on; whether there was one. 0 removes it."""
-        read = self._read(key)
-        read.policy, life = self._lives.choose(read.policy, ttl, expires_at, None)
-        return self._storer.touch(self._lives.of(read.policy, life, None), read)
+        read = self.reads.read(key)
+        read.policy, life = self.reads.lives.choose(read.policy, ttl, expires_at, None)
+        return self._storer.touch(self.reads.lives.of(read.policy, life, None), read)
 
     # ---------------------------------------------------------------- invalidating
 
@@ -310,15 +300,13 @@ class Cache:
         one user, tenant or whatever the cache's scope is. When it returns, no read that starts afterwards in this
         process gets the old value, and none elsewhere after the bus latency.
         """
-        names = [self._name(key) for key in keys]
-        dead = [user_tag(tag) for tag in _listed(tags)]
+        names = [self.reads.name(key) for key in keys]
+        dead = spell_tags(tags)
         if prefix is not None:
-            if not self.engine.hierarchy:
-                raise ConfigurationError("invalidate(prefix=...) needs a cache with hierarchy=True")
-            names.append(self._name(prefix))
-            dead.append(prefix_tag(self._name(prefix)))
+            names.append(self.reads.name(prefix))
+            dead.append(self.reads.prefix_tag(names[-1]))
         if scope is not None:
-            dead.append(self._scope.tag(scope))
+            dead.append(self.reads.scope.tag(scope))
         if names or dead:
             self.engine.invalidate(names, dead)
 
@@ -343,40 +331,13 @@ class Cache:
         `limit`: seconds that the source allows between `before_commit()` (or entry) and commit; a writer that dies
         leaves marks that cost misses for so long. `strict` refuses to begin when the server cannot be told.
         """
-        names = [self._name(key) for key in keys]
-        dirty = [user_tag(tag) for tag in _listed(tags)]
+        names = [self.reads.name(key) for key in keys]
+        dirty = spell_tags(tags)
         return Writing(self.engine, self._leases, names, dirty, strict=strict, limit=limit)
 
     # ---------------------------------------------------------------- decorating
 
-    def cached(
-        self,
-        function: Callable[..., Any] | None = None,
-        *,
-        key: str | None = None,
-        tags: Iterable[str] = (),
-        ttl: Ttl | None = None,
-        sliding: Seconds | None = None,
-        policy: Policy | None = None,
-        default: Any = None,
-        ignore: Iterable[str] = (),
-        version: str | int | None = None,
-        verify: bool = False,
-    ) -> Any:
-        """Cache a function's results: `@cache.cached(ttl=60, key="user:{user_id}", tags=["user:{user_id}"])`.
-
-        Without `key` it is made of module, qualified name, `version` and all arguments but those in `ignore`
-        (`self`, sessions). A call that returns `ABSENT` returns `default`. The function gets `invalidate`, `refresh`
-        and `key`, which take its arguments.
-        """
-        chosen, _ = self._lives.choose(policy or self.policy, ttl, None, sliding)
-        how = Decoration(policy=chosen, default=default, verify=verify)
-
-        def around(function: Callable[..., Any]) -> Callable[..., Any]:
-            keys = CallKeys(function, key=key, tags=tags, ignore=ignore, version=version)
-            return decorate(self, function, keys, how)
-
-        return around if function is None else around(function)
+    cached = cached
 
     # ---------------------------------------------------------------- contexts
 
@@ -394,62 +355,10 @@ class Cache:
 
     def scoped(self, scope: Any) -> AbstractContextManager[None]:
         """Inside, keys belong to this user, tenant or whatever the cache was declared for with `scope=`."""
-        return self._scope.entered(scope)
+        return self.reads.scope.entered(scope)
 
     # ---------------------------------------------------------------- observing
 
     def stats(self) -> Snapshot:
         """The cache's numbers now."""
-        engine = self.engine
-        return engine.stats.snapshot(
-            namespace=self.namespace,
-            evictions=engine.memory.evictions,
-            entries=len(engine.memory),
-            size=engine.memory.bytes,
-            pending_repairs=len(engine.store.repairs) if engine.store else 0,
-            link=engine.link,
-        )
-
-    # ---------------------------------------------------------------- parts of a call
-
-    def _name(self, key: Key) -> str:
-        return self._scope.prefix() + as_key(key)
-
-    def _read(
-        self, key: Key, tags: Tags = (), *, policy: Policy | None = None, verify: bool = False
-    ) -> Read:
-        name = self._name(key)
-        spelled = self.engine.tags_of(name, _listed(tags)) + self._scope.tags()
-        return Read(name, spelled, policy or self.policy, verify=verify)
-
-    def _template(self, tags: Tags) -> Read:
-        """What the keys of a batch have in common."""
-        spelled = [user_tag(tag) for tag in _listed(tags)] + self._scope.tags()
-        return Read("", spelled, self.policy)
-
-    @staticmethod
-    def _value(entry: Entry, default: Any, policy: Policy) -> Any:
-        value = entry.value
-        if value is ABSENT:
-            return default
-        if isinstance(value, CachedError):
-            raise value.error.with_traceback(None)
-        return deepcopy(value) if policy.copy else value
-
-
-def call_batch(load_many: Callable[[list[Any]], Any], keys: list[Any]) -> Mapping[Any, Any]:
-    """What a batch loader returns, checked."""
-    values = load_many(keys)
-    if hasattr(values, "__await__"):
-        values = values
-    if not isinstance(values, Mapping):
-        raise ConfigurationError(
-            f"load_many must return a mapping of keys to values, not {type(values).__name__}"
-        )
-    return values
-
-
-def _listed(tags: Tags) -> Sequence[str | tuple[Any, ...]]:
-    if isinstance(tags, str):
-        raise ConfigurationError(f"tags must be a sequence of tags, not the one string {tags!r}")
-    return list(tags)
+        return self.engine.snapshot()

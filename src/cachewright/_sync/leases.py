@@ -7,11 +7,12 @@ Invariant (design rules 4, 5, 10): what hangs beyond its limit is no longer kept
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cachewright._sync.engine import Engine
+from cachewright._sync.redis import RedisStore
 from cachewright._waits import threads
 from cachewright.core.policy import Policy, as_float
 from cachewright.errors import RemoteError
@@ -26,7 +27,7 @@ IDLE_ROUNDS = 20
 class Kept:
     """One thing to renew every `every` seconds until `until`, both by the process's monotonic clock."""
 
-    renew: Callable[[], Awaitable[None]]
+    renew: Callable[[], threads.Doing]
     every: float
     due: float
     until: float
@@ -41,11 +42,9 @@ class Leases:
         self._keeping = False
 
     @contextmanager
-    def kept(self, asks: Sequence[Ask], policy: Policy) -> Iterator[None]:
+    def kept(self, store: RedisStore, asks: Sequence[Ask], policy: Policy) -> Iterator[None]:
         """Keep the leases of a load, at most until the load's hard timeout."""
         lease = as_float(policy.lease)
-        store = self._engine.store
-        assert store is not None
 
         def renew() -> None:
             store.renew([(ask.key, ask.token, lease) for ask in asks])
@@ -55,7 +54,7 @@ class Leases:
 
     @contextmanager
     def keeping(
-        self, renew: Callable[[], Awaitable[None]], *, every: float, limit: float
+        self, renew: Callable[[], threads.Doing], *, every: float, limit: float
     ) -> Iterator[None]:
         """Call `renew` every so many seconds while the block runs, at most `limit` seconds long."""
         now = (

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from cachewright._sync.engine import Engine
 from cachewright._sync.flights import Flight
-from cachewright._sync.loading import Loader
-from cachewright._sync.looking import Looker, Landing, Look, Read
+from cachewright._sync.loading import Loader, Leased
+from cachewright._sync.looking import Looker, Landing, Look
 from cachewright._sync.redis import RedisStore
 from cachewright._waits import threads
 from cachewright.core.decision import Decision
@@ -22,6 +22,7 @@ from cachewright.core.entry import Entry
 from cachewright.core.envelope import FILL
 from cachewright.core.loading import Mode, collecting_load, mode_of
 from cachewright.core.policy import AdaptiveTtl, as_float
+from cachewright.core.reads import Read
 from cachewright.core.tags import key_tag
 from cachewright.errors import LoadTimeout, RemoteError
 from cachewright.redis.replies import Acquired, Ask, Found
@@ -130,7 +131,7 @@ class Reader:
             else:
                 engine.stats.count("joined")
             try:
-                return self.hit(read, self._arrival(read, flight, leads=leads))
+                return self.hit(read, self.arrival(read, flight, leads=leads))
             except LeaderGone:
                 continue
 
@@ -140,7 +141,8 @@ class Reader:
         else:
             self._engine.background.start(self.lead, read, flight)
 
-    def _arrival(self, read: Read, flight: Flight, *, leads: bool) -> Landing:
+    def arrival(self, read: Read, flight: Flight, *, leads: bool) -> Landing:
+        """What a flight brings to one of its callers. Raises what its load raised, `LoadTimeout` and `LeaderGone`."""
         limits = read.policy.timeouts
         if limits.load_soft is not None and not flight.outcome.wait(limits.load_soft):
             fallback = flight.fallback
@@ -221,7 +223,7 @@ class Reader:
                 return self._loader.unstored(read, flight)
             if got.outcome == "lease":
                 engine.tags.learn(flight.epoch, got.concrete)
-                return self._loader.under_lease(store, read, flight, ask, got)
+                return self._loader.under_lease(store, Leased(read, flight, ask, got))
             if got.outcome == "marked" or engine.monotonic() >= give_up:
                 return self._loader.unstored(read, flight)
             if not patient:

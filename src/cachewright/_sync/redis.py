@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from cachewright._waits import threads
+from cachewright._waits import threads_pipe
 from cachewright.core.keys import KeySpace
 from cachewright.core.policy import Timeouts
 from cachewright.errors import RemoteError, RemoteUnavailable
@@ -19,7 +19,7 @@ from cachewright.redis import messages, wire
 from cachewright.redis.breaker import Breaker
 from cachewright.redis.repairs import Repairs
 from cachewright.redis.replies import Acquired, Ask, Found
-from cachewright.redis.scripts import script
+from cachewright.redis.scripts import loading, script
 from cachewright.redis.target import Target
 
 DAY_MS = 86_400_000
@@ -48,7 +48,7 @@ class RedisStore:
         self._timeouts = timeouts
         self._monotonic = monotonic
         self._tell = tell
-        self._pipe = threads.Pipe(target, connect_timeout=timeouts.connect)
+        self._pipe = threads_pipe.Pipe(target, connect_timeout=timeouts.connect)
 
     # ---------------------------------------------------------------- sending
 
@@ -76,7 +76,7 @@ class RedisStore:
             replies = self._pipe.call(commands, self._timeouts.call)
             if wire.lost_scripts(replies.values):
                 # A script that was not found was not run, and the rest of such a batch may run twice.
-                self._pipe.call(list(wire.loading()), self._timeouts.connect)
+                self._pipe.call(loading(), self._timeouts.connect)
                 replies = self._pipe.call(commands, self._timeouts.call)
         except RemoteError as error:
             if self.breaker.failed(self._monotonic()):
@@ -187,13 +187,13 @@ class RedisStore:
         base, *raw = _good(replies.values[0])
         stamps = self._stamped(tags, raw, replies.node)
         return [
-            self._acquired(ask, _good(reply), stamps, base, replies.node)
+            self._acquired(ask, _good(reply), stamps=stamps, base=base, node=replies.node)
             for ask, reply in zip(asks, replies.values[1:], strict=True)
         ]
 
     @staticmethod
     def _acquired(
-        ask: Ask, reply: Any, stamps: dict[str, bytes | None], base: bytes, node: bytes
+        ask: Ask, reply: Any, *, stamps: dict[str, bytes | None], base: bytes, node: bytes
     ) -> Acquired:
         mine = {tag: stamps[tag] for tag in ask.tags}
         got = Acquired(reply[0].decode(), node, mine, base)
@@ -316,7 +316,7 @@ class RedisStore:
         return [_good(value) for value in (self.ask(commands)).values]
 
     def count(
-        self, key: str, delta: int, begin: bytes, ttl: float, meta: bytes, now: float
+        self, key: str, delta: int, *, begin: bytes, meta: bytes, ttl: float, now: float
     ) -> tuple[bool, bytes]:
         """Add to the counter at `key`, or begin it with the entry `begin`: (done, digits or why not)."""
         command = self._run(
@@ -334,7 +334,9 @@ class RedisStore:
         done, said = _good(self.one(command))
         return done == 1, said
 
-    def touch(self, key: str, now: float, times: bytes, lifetime: bytes, ttl: float) -> bool:
+    def touch(
+        self, key: str, *, now: float, times: bytes, lifetime: bytes, ttl: float
+    ) -> bool:
         """Give a living entry another life."""
         arguments = (repr(now), times, lifetime, max(1, round(ttl * 1000)))
         command = self._run(
@@ -360,7 +362,7 @@ class RedisStore:
         self.process = process
         self.breaker = Breaker()
         self.repairs.after_fork()
-        self._pipe = threads.Pipe(self.target, connect_timeout=self._timeouts.connect)
+        self._pipe = threads_pipe.Pipe(self.target, connect_timeout=self._timeouts.connect)
 
 
 def _good(value: Any) -> Any:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from cachewright._sync.engine import Engine
 from cachewright._sync.flights import Flight
-from cachewright._sync.looking import Read
 from cachewright._sync.reading import Reader, LeaderGone
 from cachewright.core.entry import Entry
 from cachewright.core.loading import collecting
 from cachewright.core.policy import as_float
+from cachewright.core.reads import Read
 
 MOST_AT_ONCE = 16
 

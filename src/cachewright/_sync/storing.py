@@ -8,23 +8,38 @@ stored while a write is under way; an entry embeds only stamps that are there.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from cachewright._sync.engine import Engine
 from cachewright._sync.flights import Flight
-from cachewright._sync.looking import Looker, Look, Read
+from cachewright._sync.looking import Looker, Look
 from cachewright._sync.redis import RedisStore
 from cachewright.core.decision import Decision
 from cachewright.core.entry import Entry, Stamps
 from cachewright.core.envelope import FILL, FILL_BYTES
 from cachewright.core.loading import Mode, mode_of
 from cachewright.core.packing import to_entry, to_sliding, touched
-from cachewright.core.policy import Lifetime
+from cachewright.core.policy import Lifetime, Policy
+from cachewright.core.reads import Read
 from cachewright.core.storable import refuse_unstorable
-from cachewright.core.tags import NAMESPACE
+from cachewright.core.tags import NAMESPACE, key_tag
 from cachewright.errors import CodecError, ConfigurationError, RemoteError
 from cachewright.types import ABSENT
+
+
+@dataclass(slots=True)
+class Item:
+    """One value on its way in."""
+
+    key: str
+    value: Any
+    life: Lifetime
+    policy: Policy
+    flight: Flight
+    stamps: Stamps = field(default_factory=dict)
+    data: bytes = b""
 
 
 class Storer:
@@ -35,149 +50,126 @@ class Storer:
         self._looker = looker
 
     def set_many(
-        self,
-        values: Mapping[str, Any],
-        lives: Mapping[str, Lifetime],
-        read: Read,
-        condition: bytes = b"*",
-    ) -> list[bool]:
-        """Store each value for its lifetime with the tags and policy of `read`; whether each was stored.
+        self, puts: Sequence[tuple[Read, Any, Lifetime]], *, condition: bytes = b"*"
+    ) -> dict[str, bool]:
+        """Store each value for its lifetime, with the key, tags and policy of its read; whether it was stored.
 
         A lifetime of 0 removes the key instead. Keys whose value cannot be encoded are removed as well.
+        `condition`: the fill id that must be there, b"" for none, "*" for whatever.
         """
         engine = self._engine
-        for value in values.values():
+        for _, value, _ in puts:
             refuse_unstorable(value)
         if mode_of(engine) is Mode.DISABLE:
-            return [False] * len(values)
-        gone = [key for key in values if lives[key].usable <= 0]
+            return {read.key: False for read, _, _ in puts}
+        store = engine.open()
+        gone = [read.key for read, _, life in puts if life.usable <= 0]
         if gone:
             engine.invalidate(gone, [])
-        engine.stats.count("sets", len(values) - len(gone))
-        living = {key: value for key, value in values.items() if lives[key].usable > 0}
-        flights = [engine.flights.open(key, self._tags(key, read)) for key in living]
+        items = [self._item(read, value, life) for read, value, life in puts if life.usable > 0]
+        engine.stats.count("sets", len(items))
         try:
-            stored = self._set_living(living, lives, read, flights, condition)
+            if store is None:
+                self._set_locally(items)
+                stored = {item.key for item in items}
+            else:
+                stored = self._set_remotely(store, items, condition) if items else set()
         finally:
-            for flight in flights:
-                engine.flights.close(flight)
-        return [stored.get(key, key in gone) for key in values]
+            for item in items:
+                engine.flights.close(item.flight)
+        return {read.key: read.key in stored or read.key in gone for read, _, _ in puts}
 
-    def _tags(self, key: str, read: Read) -> list[str]:
-        return list(dict.fromkeys([*self._engine.tags_of(key, ()), *read.tags]))
+    def _item(self, read: Read, value: Any, life: Lifetime) -> Item:
+        return Item(
+            read.key, value, life, read.policy, self._engine.flights.open(read.key, read.tags)
+        )
 
-    def _set_living(
-        self,
-        values: Mapping[str, Any],
-        lives: Mapping[str, Lifetime],
-        read: Read,
-        flights: Sequence[Flight],
-        condition: bytes,
-    ) -> dict[str, bool]:
-        store = self._engine.open()
-        if not values:
-            return {}
-        if store is None:
-            return self._set_locally(values, lives, read, flights)
-        return self._set_remotely(store, values, lives, read, flights, condition)
-
-    def _set_locally(
-        self,
-        values: Mapping[str, Any],
-        lives: Mapping[str, Lifetime],
-        read: Read,
-        flights: Sequence[Flight],
-    ) -> dict[str, bool]:
+    def _set_locally(self, items: Sequence[Item]) -> None:
         engine = self._engine
-        for flight in flights:
-            key, life = flight.key, lives[flight.key]
+        for item in items:
             with engine.lock:
-                engine.flights.invalidate([key], [], but=[flight])
-                flight.epoch = engine.tags.epoch
-                stamps = engine.local_stamps.read([*flight.tags, "k:" + key])
-            self._land(flight, values[key], life, read, stamps, b"", 1)
-        return dict.fromkeys(values, True)
+                engine.flights.invalidate([item.key], [], but=[item.flight])
+                item.flight.epoch = engine.tags.epoch
+                item.stamps = engine.local_stamps.read([*item.flight.tags, key_tag(item.key)])
+            self._land(item)
 
-    def _land(
-        self,
-        flight: Flight,
-        value: Any,
-        life: Lifetime,
-        read: Read,
-        stamps: Stamps,
-        fill: bytes,
-        size: int,
-    ) -> None:
-        engine = self._engine
+    def _land(self, item: Item) -> None:
+        engine, life = self._engine, item.life
         now = engine.monotonic()
+        if life.window and engine.store is not None and item.policy.l1_ttl is None:
+            return  # a copy in memory would not see the accesses that keep it alive at the server
         if life.window and engine.store is None:
-            entry = to_sliding(value, life, now=now, stamps=stamps)
-        elif life.window and read.policy.l1_ttl is None:
-            return
+            entry: Entry = to_sliding(item.value, life, now=now, stamps=item.stamps)
         else:
             entry = to_entry(
-                value,
+                item.value,
                 life,
-                read.policy,
+                item.policy,
                 now=now,
-                stamps=stamps,
+                stamps=item.stamps,
                 ttl=life.fresh,
-                fill=fill,
+                fill=item.data[FILL],
                 draw=engine.draw(),
                 careful=engine.debug,
             )
-        self._looker.land(flight, entry, size)
+        self._looker.land(item.flight, entry, len(item.data))
 
     def _set_remotely(
-        self,
-        store: RedisStore,
-        values: Mapping[str, Any],
-        lives: Mapping[str, Lifetime],
-        read: Read,
-        flights: Sequence[Flight],
-        condition: bytes,
-    ) -> dict[str, bool]:
+        self, store: RedisStore, items: Sequence[Item], condition: bytes
+    ) -> set[str]:
+        """The keys that were stored."""
         engine = self._engine
-        store.stamp_ms = max(store.stamp_ms, round(2000 * max(lives[key].usable for key in values)))
-        packed: dict[str, bytes] = {}
-        stored: dict[str, bool] = {}
-        stamps: Stamps = {}
+        keys = [item.key for item in items]
+        store.stamp_ms = max(store.stamp_ms, round(2000 * max(item.life.usable for item in items)))
+        stored: set[str] = set()
         try:
-            stamps, node = self._stamps(store, flights)
-            for flight in flights:
-                data = self._pack(flight, values[flight.key], lives[flight.key], stamps, node)
-                if data is not None:
-                    packed[flight.key] = data
-            self._remove([key for key in values if key not in packed])
-            items = [
-                (key, data, lives[key].window or lives[key].usable) for key, data in packed.items()
-            ]
-            outcomes = store.store(items, condition) if items else []
-            stored = {key: outcome == 1 for key, outcome in zip(packed, outcomes, strict=True)}
+            ready = self._packed(store, items)
+            if ready:
+                lives = [
+                    (item.key, item.data, item.life.window or item.life.usable) for item in ready
+                ]
+                outcomes = store.store(lives, condition)
+                stored = {key for (key, _, _), got in zip(lives, outcomes, strict=True) if got == 1}
+            lost = [item.key for item in items if not item.data]
+            if lost:
+                # What the key held is older than the value that cannot be stored.
+                engine.invalidate(lost, [])
         except RemoteError as error:
             # What the server still holds is older than what the caller has just said.
-            store.repairs.add(list(values), [])
+            store.repairs.add(keys, [])
             engine.remote_failed("set", error)
         finally:
             # So is what is being loaded or kept here, whether or not the server answered.
-            engine.flights.invalidate(list(values), [], but=flights)
-        for flight in flights:
-            if stored.get(flight.key):
-                key, data = flight.key, packed[flight.key]
-                self._land(
-                    flight,
-                    values[key],
-                    lives[key],
-                    read,
-                    self._own(flight, stamps),
-                    data[FILL],
-                    len(data),
-                )
+            engine.flights.invalidate(keys, [], but=[item.flight for item in items])
+        for item in items:
+            if item.key in stored:
+                self._land(item)
         return stored
 
-    def _remove(self, keys: Sequence[str]) -> None:
-        if keys:
-            self._engine.invalidate(keys, [])
+    def _packed(self, store: RedisStore, items: Sequence[Item]) -> list[Item]:
+        """The items that can be stored, with their bytes."""
+        stamps, node = self._stamps(store, [item.flight for item in items])
+        for item in items:
+            if all(tag in stamps for tag in item.flight.tags):  # else a write to a tag is under way
+                item.stamps = {tag: stamps[tag] for tag in item.flight.tags}
+                item.data = self._pack(item, node)
+        return [item for item in items if item.data]
+
+    def _pack(self, item: Item, node: bytes) -> bytes:
+        engine = self._engine
+        try:
+            return engine.packer.pack(
+                item.key,
+                item.value,
+                item.life,
+                now=engine.time(),
+                fill=secrets.token_bytes(FILL_BYTES),
+                node=node,
+                stamps=item.stamps,
+            )
+        except CodecError as error:
+            engine.tell("unstorable", item.key, error=error)
+            return b""
 
     def _stamps(
         self, store: RedisStore, flights: Sequence[Flight]
@@ -185,7 +177,7 @@ class Storer:
         """The stamps of all tags, from the clock where it knows them; and the node that holds the entries."""
         engine = self._engine
         tags = list(dict.fromkeys(tag for flight in flights for tag in flight.tags))
-        known = {tag: engine.tags.known[tag] for tag in tags if tag in engine.tags.known}
+        known = {tag: stamp for tag in tags if (stamp := engine.tags.known.get(tag)) is not None}
         if len(known) < len(tags):
             made, _ = store.make_stamps([tag for tag in tags if tag not in known])
             concrete = {tag: stamp for tag, stamp in made.items() if stamp is not None}
@@ -194,31 +186,6 @@ class Storer:
         # A stamp ends in the id of the node that gave it, and one server holds both stamps and entries.
         node = next((stamp.rpartition(b"@")[2] for stamp in known.values()), b"")
         return known, node
-
-    @staticmethod
-    def _own(flight: Flight, stamps: Stamps) -> Stamps:
-        return {tag: stamps[tag] for tag in flight.tags}
-
-    def _pack(
-        self, flight: Flight, value: Any, life: Lifetime, stamps: Stamps, node: bytes
-    ) -> bytes | None:
-        """The bytes to store, or None for what cannot be: unencodable, or a tag is being written."""
-        engine = self._engine
-        if any(tag not in stamps for tag in flight.tags):
-            return None
-        try:
-            return engine.packer.pack(
-                flight.key,
-                value,
-                life,
-                now=engine.time(),
-                fill=secrets.token_bytes(FILL_BYTES),
-                node=node,
-                stamps=self._own(flight, stamps),
-            )
-        except CodecError as error:
-            engine.tell("unstorable", flight.key, error=error)
-            return None
 
     # ---------------------------------------------------------------- if absent
 
@@ -230,11 +197,11 @@ class Storer:
             with engine.lock:
                 if self._living(read) is not None:
                     return False
-                return (self.set_many({read.key: value}, {read.key: life}, read))[0]
+                return (self.set_many([(read, value, life)]))[read.key]
         look = self._look(store, read)
         if look.entry is not None and look.entry.value is not ABSENT:
             return False
-        return (self.set_many({read.key: value}, {read.key: life}, read, look.seen))[0]
+        return (self.set_many([(read, value, life)], condition=look.seen))[read.key]
 
     def _living(self, read: Read) -> Entry | None:
         decision, entry = self._looker.in_memory(read)
@@ -253,19 +220,20 @@ class Storer:
         flight = engine.flights.open(read.key, [NAMESPACE])
         try:
             stamps, node = self._stamps(store, [flight])
-            own = self._own(flight, stamps)
+            if NAMESPACE not in stamps:
+                raise _COUNT_ERRORS[b"marked"]
             begin, meta = engine.packer.pack_counter(
                 read.key,
                 initial + delta,
                 life,
-                engine.time(),
-                secrets.token_bytes(FILL_BYTES),
-                node,
-                own,
+                now=engine.time(),
+                fill=secrets.token_bytes(FILL_BYTES),
+                node=node,
+                stamps=stamps,
             )
-            done, said = store.count(read.key, delta, begin, life.usable, meta, engine.time())
-        except KeyError:
-            done, said = False, b"marked"
+            done, said = store.count(
+                read.key, delta, begin=begin, meta=meta, ttl=life.usable, now=engine.time()
+            )
         finally:
             engine.flights.close(flight)
             engine.flights.invalidate([read.key], [])
@@ -278,7 +246,7 @@ class Storer:
         with engine.lock:
             entry = self._living(read)
             if entry is None:
-                self.set_many({read.key: initial + delta}, {read.key: life}, read)
+                self.set_many([(read, initial + delta, life)])
                 return initial + delta
             if type(entry.value) is not int:
                 raise _COUNT_ERRORS[b"type"]
@@ -302,7 +270,9 @@ class Storer:
             if (self._look(store, read)).entry is None:
                 return False
             times, lifetime = touched(life, engine.time())
-            return store.touch(read.key, engine.time(), times, lifetime, life.usable)
+            return store.touch(
+                read.key, now=engine.time(), times=times, lifetime=lifetime, ttl=life.usable
+            )
         except RemoteError as error:
             engine.remote_failed("touch", error)
             return False

@@ -17,7 +17,7 @@ class Backoff:
     def failed(self, key: str, first: float, now: float) -> float:
         """Note a failure; the time until which to wait. `first` seconds, doubling to ten times that."""
         times = self._failures.pop(key, (0, 0.0))[0]
-        until = now + min(first * 2**times, 10 * first)
+        until = now + min(first * float(2**times), 10 * first)
         if len(self._failures) >= self._limit:
             self._failures.pop(next(iter(self._failures)), None)
         self._failures[key] = (min(times + 1, 10), until)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from inspect import Parameter
 from typing import Any
 
 from cachewright.core.keys import Template, spell
 from cachewright.errors import ConfigurationError, InvalidKey
 
-_NAMED = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+_STARS: dict[object, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
 
 
 class CallKeys:
@@ -49,10 +50,10 @@ class CallKeys:
 
     def _check(self) -> None:
         names = {parameter.name for parameter in self._parameters}
-        wanted = [("ignore", self._ignored)]
+        wanted: list[tuple[str, AbstractSet[str]]] = [("ignore", self._ignored)]
         wanted += [(repr(t.text), t.names) for t in (self._key, *self._tags) if t is not None]
         for where, used in wanted:
-            if unknown := set(used) - names:
+            if unknown := used - names:
                 raise ConfigurationError(
                     f"{self._where}: {where} names {sorted(unknown)}, which is no parameter"
                 )
@@ -103,7 +104,7 @@ def _spelled(parameters: list[Parameter]) -> Iterable[str]:
             yield "/"
         if kind is Parameter.KEYWORD_ONLY and previous not in (kind, Parameter.VAR_POSITIONAL):
             yield "*"
-        stars = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}.get(kind, "")
+        stars = _STARS.get(kind, "")
         default = "" if parameter.default is Parameter.empty else f"=default_{n}"
         yield f"{stars}{parameter.name}{default}"
         previous = kind

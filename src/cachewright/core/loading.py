@@ -65,13 +65,11 @@ class Load:
         return False
 
 
-class _Live:
-    """How many contexts of this module are open anywhere in the process: while none is, the hit path asks no further."""
+LIVE: set[object] = set()
+"""The contexts of this module that are open anywhere in the process: while it is empty, the hit path asks no further.
 
-    count = 0
-
-
-LIVE = _Live()
+A set, since adding and discarding are atomic where counting is not.
+"""
 _load: ContextVar[Load | None] = ContextVar("cachewright_load", default=None)
 _modes: ContextVar[tuple[tuple[object, Mode], ...]] = ContextVar("cachewright_modes", default=())
 
@@ -90,11 +88,11 @@ def current_load() -> Load:
 def collecting(load: Load | None) -> Iterator[None]:
     """Everything read inside belongs to `load`."""
     token = _load.set(load)
-    LIVE.count += 1
+    LIVE.add(open_context := object())
     try:
         yield
     finally:
-        LIVE.count -= 1
+        LIVE.discard(open_context)
         _load.reset(token)
 
 
@@ -102,11 +100,11 @@ def collecting(load: Load | None) -> Iterator[None]:
 def mode(cache: object, how: Mode) -> Iterator[None]:
     """Treat `cache` so inside."""
     token = _modes.set(((cache, how), *_modes.get()))
-    LIVE.count += 1
+    LIVE.add(open_context := object())
     try:
         yield
     finally:
-        LIVE.count -= 1
+        LIVE.discard(open_context)
         _modes.reset(token)
 
 

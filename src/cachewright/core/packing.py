@@ -50,7 +50,21 @@ class Packer:
             kind = Kind.SLIDING if life.window else Kind.VALUE
             code, flags, payload = self._payloads.encode(value, self._aad(key))
         return env.pack(
-            self._envelope(key, life, now, fill, node, stamps, cost, kind, code, flags, payload)
+            Envelope(
+                fill=fill,
+                fresh_until=now + life.fresh,
+                usable_until=now + life.usable,
+                lifetime=life.fresh,
+                cost=cost,
+                stamps=stamps,
+                node=node,
+                payload=payload,
+                code=code,
+                flags=flags,
+                kind=kind,
+                window=life.window,
+                key=self._own_name(key),
+            )
         )
 
     def pack_counter(
@@ -58,47 +72,33 @@ class Packer:
         key: str,
         number: int,
         life: Lifetime,
+        *,
         now: float,
         fill: bytes,
         node: bytes,
         stamps: Stamps,
     ) -> tuple[bytes, bytes]:
         """A counter's entry, and the part of it that says what it was made from."""
-        envelope = self._envelope(
-            key, life, now, fill, node, stamps, 0.0, Kind.COUNTER, 0, 0, b"%d" % number
+        digits = b"%d" % number
+        data = env.pack(
+            Envelope(
+                fill=fill,
+                fresh_until=now + life.fresh,
+                usable_until=now + life.usable,
+                lifetime=life.fresh,
+                cost=0.0,
+                stamps=stamps,
+                node=node,
+                payload=digits,
+                kind=Kind.COUNTER,
+                key=self._own_name(key),
+            )
         )
-        data = env.pack(envelope)
-        return data, data[env.HEAD_BYTES : len(data) - len(envelope.payload)]
+        return data, data[env.HEAD_BYTES : -len(digits)]
 
-    def _envelope(
-        self,
-        key: str,
-        life: Lifetime,
-        now: float,
-        fill: bytes,
-        node: bytes,
-        stamps: Stamps,
-        cost: float,
-        kind: int,
-        code: int,
-        flags: int,
-        payload: bytes,
-    ) -> Envelope:
-        return Envelope(
-            fill=fill,
-            fresh_until=now + life.fresh,
-            usable_until=now + life.usable,
-            lifetime=life.fresh,
-            cost=cost,
-            stamps=stamps,
-            node=node,
-            payload=payload,
-            code=code,
-            flags=flags,
-            kind=kind,
-            window=life.window,
-            key=key if self._keys.is_digest(key) else None,
-        )
+    def _own_name(self, key: str) -> str | None:
+        """The full key, where the server's name for it is a digest."""
+        return key if self._keys.is_digest(key) else None
 
     def open(self, key: str, data: bytes) -> Envelope:
         """The entry in `data`; `CodecError` if it makes no sense or belongs to another key."""

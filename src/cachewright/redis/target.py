@@ -64,7 +64,7 @@ def from_url(url: str) -> Target:
         raise ConfigurationError(f"{scheme}:// is not in this release: use one of {SCHEMES}")
     plain = url.replace("valkeys://", "rediss://", 1).replace("valkey://", "redis://", 1)
     try:
-        options = parse_url(plain)
+        options: dict[str, Any] = parse_url(plain)  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise ConfigurationError(
             f"the URL cannot be used ({error}); use one of {SCHEMES}"
@@ -76,7 +76,7 @@ def from_client(client: Any) -> Target:
     """The target of a redis-py client object, sync or asyncio. The client itself is not used."""
     pool = getattr(client, "connection_pool", None)
     options = getattr(pool, "connection_kwargs", None)
-    if not isinstance(options, Mapping):
+    if pool is None or not isinstance(options, Mapping):
         raise ConfigurationError(
             f"cannot use a {type(client).__name__} as a server: give a URL ({SCHEMES}) or a redis.Redis client"
         )

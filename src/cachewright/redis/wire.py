@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 
@@ -12,6 +12,9 @@ from cachewright.errors import RemoteError, RemoteUnavailable
 from cachewright.redis.scripts import loading
 from cachewright.redis.target import Target
 
+_One = tuple[
+    str | int | float | bytes | memoryview
+]  # hiredis' stub says one argument and takes any number
 Command = tuple[bytes | str | int | float, ...]
 
 
@@ -29,7 +32,7 @@ class Replies:
 
 def pack(commands: Sequence[Command]) -> bytes:
     """The commands as one piece of RESP."""
-    return b"".join([hiredis.pack_command(command) for command in commands])
+    return b"".join([hiredis.pack_command(cast(_One, command)) for command in commands])
 
 
 def reader() -> hiredis.Reader:
