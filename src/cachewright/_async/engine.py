@@ -61,6 +61,8 @@ class AsyncEngine:
         self.background = aio.Background("cachewright")
         self._max_loads = options.max_loads
         self.slots = aio.Slots(self._max_loads)
+        self.stopping = aio.Event()
+        """Raised at close, so that what sleeps in the background need not sleep on."""
         self._opened: object = None
         """(pid, event loop) that the connections belong to."""
         self._closed = False
@@ -207,6 +209,7 @@ class AsyncEngine:
     async def close(self) -> None:
         """Wait a moment for background work, then close the connections."""
         self._closed = True
+        self.stopping.set()
         await self.background.close(2.0)
         if self.bus is not None:
             await self.bus.close()
@@ -217,6 +220,7 @@ class AsyncEngine:
         """Flights, connections and threads stay where they were made; what is known cannot be vouched for."""
         self.flights.after_fork(self.lock)
         self.background.forget()
+        self.stopping = aio.Event()
         self.slots = aio.Slots(self._max_loads)
         if self.store is not None:
             self.store.restart(secrets.token_hex(8))

@@ -57,9 +57,8 @@ class AsyncLeases:
         self, renew: Callable[[], aio.Doing], *, every: float, limit: float
     ) -> Iterator[None]:
         """Call `renew` every so many seconds while the block runs, at most `limit` seconds long."""
-        now = (
-            time.monotonic()
-        )  # the server's leases run in real time, whatever the cache's clock says
+        # The server's leases run in real time, whatever the cache's clock says.
+        now = time.monotonic()
         kept = Kept(renew, every, now + every, now + limit)
         with self._engine.lock:
             self._held.add(kept)
@@ -84,7 +83,10 @@ class AsyncLeases:
                 if kept.due <= now < kept.until:
                     kept.due = now + kept.every
                     await self._renew(kept)
-            await aio.wall_sleep(min([ROUND, *(kept.every for kept in held)]))
+            if held:
+                await aio.wall_sleep(min(ROUND, *(kept.every for kept in held)))
+            elif await self._engine.stopping.wait(ROUND):
+                break
         with self._engine.lock:
             begin = self._keeping = bool(self._held)
         if begin:

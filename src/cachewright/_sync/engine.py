@@ -61,6 +61,8 @@ class Engine:
         self.background = threads.Background("cachewright")
         self._max_loads = options.max_loads
         self.slots = threads.Slots(self._max_loads)
+        self.stopping = threads.Event()
+        """Raised at close, so that what sleeps in the background need not sleep on."""
         self._opened: object = None
         """(pid, event loop) that the connections belong to."""
         self._closed = False
@@ -207,6 +209,7 @@ class Engine:
     def close(self) -> None:
         """Wait a moment for background work, then close the connections."""
         self._closed = True
+        self.stopping.set()
         self.background.close(2.0)
         if self.bus is not None:
             self.bus.close()
@@ -217,6 +220,7 @@ class Engine:
         """Flights, connections and threads stay where they were made; what is known cannot be vouched for."""
         self.flights.after_fork(self.lock)
         self.background.forget()
+        self.stopping = threads.Event()
         self.slots = threads.Slots(self._max_loads)
         if self.store is not None:
             self.store.restart(secrets.token_hex(8))

@@ -57,9 +57,8 @@ class Leases:
         self, renew: Callable[[], threads.Doing], *, every: float, limit: float
     ) -> Iterator[None]:
         """Call `renew` every so many seconds while the block runs, at most `limit` seconds long."""
-        now = (
-            time.monotonic()
-        )  # the server's leases run in real time, whatever the cache's clock says
+        # The server's leases run in real time, whatever the cache's clock says.
+        now = time.monotonic()
         kept = Kept(renew, every, now + every, now + limit)
         with self._engine.lock:
             self._held.add(kept)
@@ -84,7 +83,10 @@ class Leases:
                 if kept.due <= now < kept.until:
                     kept.due = now + kept.every
                     self._renew(kept)
-            threads.wall_sleep(min([ROUND, *(kept.every for kept in held)]))
+            if held:
+                threads.wall_sleep(min(ROUND, *(kept.every for kept in held)))
+            elif self._engine.stopping.wait(ROUND):
+                break
         with self._engine.lock:
             begin = self._keeping = bool(self._held)
         if begin:
