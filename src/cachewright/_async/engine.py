@@ -145,6 +145,7 @@ class AsyncEngine:
             on_invalidation=on_invalidation,
             on_wake=on_wake,
             on_nonsense=on_nonsense,
+            alive=lambda: me() is not None,
         )
 
     def link_changed(self, up: bool, error: Exception | None) -> None:

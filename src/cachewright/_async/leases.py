@@ -15,7 +15,6 @@ from cachewright._async.engine import AsyncEngine
 from cachewright._async.redis import AsyncRedisStore
 from cachewright._waits import aio
 from cachewright.core.policy import Policy, as_float
-from cachewright.errors import RemoteError
 from cachewright.redis.replies import Ask
 
 ROUND = 0.1
@@ -95,7 +94,7 @@ class AsyncLeases:
     async def _renew(self, kept: Kept) -> None:
         try:
             await kept.renew()
-        except RemoteError as error:
+        except Exception as error:  # renewing the others must go on
             self._engine.stats.count("remote_errors")
             self._engine.tell("remote_error", detail="renew", error=error)
 

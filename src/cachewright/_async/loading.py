@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -329,13 +330,14 @@ class AsyncLoader:
         engine = self._engine
         engine.stats.count("stale")
         again = engine.backoff.failed(read.key, as_float(read.policy.retry_after), now)
-        # Fresh until the next try, so that the failing source is left alone meanwhile.
-        fallback.fresh_until = fallback.refresh_from = min(again, fallback.usable_until)
+        # Fresh until the next try, so that the failing source is left alone meanwhile. A copy, since
+        # an entry that left the memory store must not enter it again.
+        stale = copy(fallback)
+        stale.fresh_until = stale.refresh_from = min(again, fallback.usable_until)
         if fallback.hot_until != ALWAYS:
-            fallback.hot_until = fallback.fresh_until
-        if engine.memory.table.get(read.key) is not fallback:
-            self._looker.land(flight, fallback, fallback.weight)
-        return Landing(fallback, fallback.stamps)
+            stale.hot_until = stale.fresh_until
+        self._looker.land(flight, stale, abs(fallback.weight))
+        return Landing(stale, stale.stamps)
 
     def _keep_error(self, read: Read, flight: Flight, error: Exception, now: float) -> Landing:
         known = self._engine.tags.known

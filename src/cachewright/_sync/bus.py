@@ -13,7 +13,7 @@ from typing import Any
 
 from cachewright._waits import threads, threads_pipe
 from cachewright.core.keys import KeySpace
-from cachewright.errors import RemoteError, RemoteUnavailable
+from cachewright.errors import RemoteUnavailable
 from cachewright.redis import messages
 from cachewright.redis.target import Target
 
@@ -24,7 +24,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 
 
 class Bus:
-    """The link. `on_link(up, error)` is called at each change, the other two for what is heard."""
+    """The link. `on_link(up, error)` is called at each change, the others for what is heard.
+
+    Ends when `alive` says so: a cache that was dropped without being closed leaves no listener behind.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Bus:
         on_invalidation: Callable[[messages.Invalidation], None],
         on_wake: Callable[[str], None],
         on_nonsense: Callable[[], None],
+        alive: Callable[[], bool],
     ) -> None:
         self._target = target
         self._keys = keys
@@ -44,6 +48,7 @@ class Bus:
         self._on_invalidation = on_invalidation
         self._on_wake = on_wake
         self._on_nonsense = on_nonsense
+        self._alive = alive
         self._closing = False
         self._tried = threads.Event()
         self._background = threads.Background("cachewright-bus")
@@ -66,7 +71,7 @@ class Bus:
     def _run(self, process: str) -> None:
         channels = (self._keys.bus, self._keys.wake + process)
         pause = FIRST_PAUSE
-        while not self._closing:
+        while not self._closing and self._alive():
             error: Exception | None = None
             try:
                 self._subscription = threads_pipe.Subscription.open(
@@ -75,7 +80,8 @@ class Bus:
                 self._change(up=True, error=None)
                 pause = FIRST_PAUSE
                 self._listen(self._subscription, process)
-            except RemoteError as caught:
+            except Exception as caught:
+                # Whatever it is, listening must go on: without the link L1 is of no use.
                 error = caught
             finally:
                 if self._subscription is not None:
@@ -96,7 +102,7 @@ class Bus:
         # Real time, not the cache's clock: it is the network that is being judged.
         heard = time.monotonic()
         asked = False
-        while not self._closing:
+        while not self._closing and self._alive():
             left = heard + HEARTBEAT - time.monotonic()
             push = subscription.next(left) if left > 0 else None
             if push is not None:

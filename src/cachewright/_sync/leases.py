@@ -15,7 +15,6 @@ from cachewright._sync.engine import Engine
 from cachewright._sync.redis import RedisStore
 from cachewright._waits import threads
 from cachewright.core.policy import Policy, as_float
-from cachewright.errors import RemoteError
 from cachewright.redis.replies import Ask
 
 ROUND = 0.1
@@ -95,7 +94,7 @@ class Leases:
     def _renew(self, kept: Kept) -> None:
         try:
             kept.renew()
-        except RemoteError as error:
+        except Exception as error:  # renewing the others must go on
             self._engine.stats.count("remote_errors")
             self._engine.tell("remote_error", detail="renew", error=error)
 

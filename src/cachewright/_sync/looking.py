@@ -61,7 +61,11 @@ class Looker:
         """What L1 has. The entry that comes with LOAD is current by its stamps but too old."""
         engine = self._engine
         entry = engine.memory.table.get(read.key)
-        if entry is None or read.verify or (engine.debug and self._was_mutated(read.key, entry)):
+        if (
+            entry is None
+            or (read.verify and engine.store is not None)
+            or (engine.debug and self._was_mutated(read.key, entry))
+        ):
             return Decision.LOAD, None
         epoch = engine.tags.epoch
         now = engine.monotonic()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from cachewright.errors import ConfigurationError
 
 Seconds = float | timedelta
+LONGEST = 315_576_000
 
 
 def seconds(option: str, value: object, *, zero: bool = True) -> float:
@@ -19,6 +20,10 @@ def seconds(option: str, value: object, *, zero: bool = True) -> float:
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ConfigurationError(f"{option} must be a finite number of seconds, not {value!r}")
+    if value > LONGEST:
+        raise ConfigurationError(
+            f"{option} must not exceed ten years ({LONGEST} seconds), not {value!r}"
+        )
     if value < 0 or (value == 0 and not zero):
         least = "0 or more" if zero else "more than 0"
         raise ConfigurationError(f"{option} must be {least} seconds, not {value!r}")

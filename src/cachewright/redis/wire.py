@@ -43,7 +43,14 @@ def reader() -> hiredis.Reader:
 def greeting(target: Target, *, scripts: bool = True) -> list[Command]:
     """What a new connection says first. The last command is INFO replication."""
     commands: list[Command] = []
-    login = target.login()
+    try:
+        login = target.login()
+    except (
+        Exception
+    ) as error:  # a credential provider is the user's code; its failure is the connection's
+        raise RemoteUnavailable(
+            f"{target.label}: no credentials ({type(error).__name__})"
+        ) from error
     if login:
         commands.append(("AUTH", *login))
     if target.db:

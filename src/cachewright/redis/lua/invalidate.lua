@@ -6,6 +6,14 @@
 local nk, nt = tonumber(ARGV[1]), tonumber(ARGV[2])
 local token = ARGV[5]
 
+-- Where memory is short, no stamp at all serves as well as a fresh one: either differs from what entries carry.
+local function put(key, value)
+  local done = redis.pcall('SET', key, value, 'PX', ARGV[4])
+  if done.err then
+    redis.call('UNLINK', key)
+  end
+end
+
 -- What is left of a mark without our token; nil when nothing is marked any more.
 local function left_of(mark)
   if type(mark) ~= 'string' or string.sub(mark, 1, 1) ~= '!' then
@@ -44,7 +52,7 @@ if nt > 0 then
     else
       seq = '1:' .. string.sub(ARGV[3], 1, 12)
     end
-    redis.call('SET', sequence, seq, 'PX', ARGV[4])
+    put(sequence, seq)
   end
   local fresh = seq .. ':' .. ARGV[3]
   for i = 3 * nk + 1, 3 * nk + nt do
@@ -52,7 +60,7 @@ if nt > 0 then
     if left then
       redis.call('SET', KEYS[i], left, 'KEEPTTL')
     else
-      redis.call('SET', KEYS[i], fresh, 'PX', ARGV[4])
+      put(KEYS[i], fresh)
     end
   end
 end

@@ -3,10 +3,11 @@
 -- KEYS: nk times (entry, lease, stamp of the key), nt tags, then the sequence (may be left out)
 -- ARGV[1] nk  ARGV[2] nt  ARGV[3] fresh random hex  ARGV[4] ttl of the sequence in ms
 -- ARGV[5] token  ARGV[6] channel  ARGV[7] message  ARGV[8] ttl of a mark in ms
--- Reply: how many marks had to be made
+-- Reply: how many marks had to be made; an error where memory is too short for one
 local nk, nt = tonumber(ARGV[1]), tonumber(ARGV[2])
 local token, ttl = ARGV[5], tonumber(ARGV[8])
 local made = 0
+local refused
 
 -- Several writers may hold one mark, and it lasts as long as the most patient of them needs.
 local function mark(key)
@@ -22,7 +23,12 @@ local function mark(key)
     old = '!'
   end
   local left = math.max(ttl, redis.call('PTTL', key))
-  redis.call('SET', key, old .. token .. ',', 'PX', old == '!' and ttl or left)
+  local done = redis.pcall('SET', key, old .. token .. ',', 'PX', old == '!' and ttl or left)
+  if done.err then
+    -- Memory is short: what was there is destroyed all the same, and the writer hears that it is not marked.
+    redis.call('UNLINK', key)
+    refused = done
+  end
   made = made + 1
 end
 
@@ -43,9 +49,11 @@ if made > 0 and nt > 0 and sequence then
   else
     seq = '1:' .. string.sub(ARGV[3], 1, 12)
   end
-  redis.call('SET', sequence, seq, 'PX', ARGV[4])
+  if redis.pcall('SET', sequence, seq, 'PX', ARGV[4]).err then
+    redis.call('UNLINK', sequence)
+  end
 end
 if made > 0 then
   redis.call('PUBLISH', ARGV[6], ARGV[7])
 end
-return made
+return refused or made
