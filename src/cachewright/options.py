@@ -32,8 +32,7 @@ class Options:
     `codec`: "msgpack", "json" or a `Codec`; `type`: what values are decoded as, such as a dataclass.
     `compress`: "zlib", "zstd", "lz4" or None, from `compress_above` bytes on. `seal`: a `Sealer` for AES-GCM.
     `max_value_bytes`: larger values are not stored. `hierarchy`: `a` and `a:b` can be invalidated as prefixes of
-    `a:b:c`. `scope`: keys belong to a user or the like, and `scoped()` says to whom. `private_keys`: names on the
-    server are digests. `max_loads`: loads at once in this process. `insecure`: allow an unencrypted connection to
+    `a:b:c`. `scope`: keys belong to a user or the like, and `scoped()` says to whom. `max_loads`: loads at once in this process. `insecure`: allow an unencrypted connection to
     another machine without a warning; False refuses it. `debug`: report shared values that were mutated.
     """
 
@@ -49,7 +48,6 @@ class Options:
     max_value_bytes: int = 8 * 1024 * 1024
     hierarchy: bool = False
     scope: str | None = None
-    private_keys: bool = False
     max_loads: int | None = None
     insecure: bool | None = None
     listeners: Iterable[Listener] = ()

@@ -27,7 +27,7 @@ class AsyncStep:
     async def _run(self, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:
             value = await work(*args)
-        except BaseException as error:  # whatever it is, `result` raises it
+        except BaseException as error:  # noqa: BLE001 - whatever it is, `result` raises it
             self._outcome.fail(error)
         else:
             self._outcome.succeed(value)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from _async.mutants import weaken_script
 from _async.steps import AsyncSource, AsyncStep, until
+
 from cachewright import AsyncCache, Policy
 from cachewright._async.flights import AsyncFlights
 from cachewright._async.reading import AsyncReader
@@ -36,7 +36,9 @@ async def stampede(server: EmbeddedServer, namespace: str, loads_to_see: int = 1
         AsyncCache(server.url, namespace=namespace) as b,
     ):
         steps = [
-            AsyncStep(cache.get_or_load, "k", source.load) for cache in (a, b) for _ in range(CALLERS)
+            AsyncStep(cache.get_or_load, "k", source.load)
+            for cache in (a, b)
+            for _ in range(CALLERS)
         ]
         joined = 2 * CALLERS - 2 if loads_to_see <= 2 else 0
         await until(lambda: a.stats().joined + b.stats().joined >= joined)
@@ -87,6 +89,32 @@ async def test_a_loaders_error_reaches_every_caller_and_the_next_call_loads_agai
         assert source.loads == 1
         source.error = None
         assert await cache.get_or_load("k", source.load) == "value"
+
+
+@pytest.mark.parametrize("with_server", [False, True])
+async def test_a_caller_who_is_overtaken_between_his_look_and_his_turn_does_not_load_again(
+    valkey: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch, with_server: bool
+) -> None:
+    """He finds nothing in memory; before he asks who leads, the load of another caller has come and gone."""
+    source = AsyncSource("value")
+    async with AsyncCache(valkey.url if with_server else None, namespace=namespace) as cache:
+        looked, go_on = aio.Event(), aio.Event()
+
+        async def slow() -> Any:
+            # Between the look and the turn lies this call.
+            looked.set()
+            await go_on.wait(10)
+            return await opened()
+
+        opened = cache.engine.open
+        monkeypatch.setattr(cache.engine, "open", slow)
+        overtaken = AsyncStep(cache.get_or_load, "k", source.load)
+        await until(looked.is_set)
+        monkeypatch.setattr(cache.engine, "open", opened)
+        assert await cache.get_or_load("k", source.load) == "value"
+        go_on.set()
+        assert await overtaken.result() == "value"
+        assert source.loads == 1
 
 
 async def test_the_lease_of_a_load_that_raised_is_given_back_at_once(
@@ -280,7 +308,7 @@ async def test_a_load_that_reads_its_own_key_loads_once_more_and_does_not_wait_f
             return "inner"
 
         async def outer() -> str:
-            return "outer of " + await cache.get_or_load("k", inner)
+            return f"outer of {await cache.get_or_load('k', inner)}"
 
         assert await AsyncStep(cache.get_or_load, "k", outer).result(2.0) == "outer of inner"
 
@@ -294,10 +322,10 @@ async def test_recursion_under_a_lease_does_not_wait_for_itself_either(
             return "inner"
 
         async def middle() -> str:
-            return "middle of " + await cache.get_or_load("k", inner)
+            return f"middle of {await cache.get_or_load('k', inner)}"
 
         async def outer() -> str:
-            return "outer of " + await cache.get_or_load("other", middle)
+            return f"outer of {await cache.get_or_load('other', middle)}"
 
         whole = await AsyncStep(cache.get_or_load, "k", outer).result(2.0)
         assert whole == "outer of middle of inner"

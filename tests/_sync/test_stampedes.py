@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from _sync.mutants import weaken_script
 from _sync.steps import Source, Step, until
+
 from cachewright import Cache, Policy
 from cachewright._sync.flights import Flights
 from cachewright._sync.reading import Reader
@@ -36,7 +36,9 @@ def stampede(server: EmbeddedServer, namespace: str, loads_to_see: int = 1) -> S
         Cache(server.url, namespace=namespace) as b,
     ):
         steps = [
-            Step(cache.get_or_load, "k", source.load) for cache in (a, b) for _ in range(CALLERS)
+            Step(cache.get_or_load, "k", source.load)
+            for cache in (a, b)
+            for _ in range(CALLERS)
         ]
         joined = 2 * CALLERS - 2 if loads_to_see <= 2 else 0
         until(lambda: a.stats().joined + b.stats().joined >= joined)
@@ -87,6 +89,32 @@ def test_a_loaders_error_reaches_every_caller_and_the_next_call_loads_again() ->
         assert source.loads == 1
         source.error = None
         assert cache.get_or_load("k", source.load) == "value"
+
+
+@pytest.mark.parametrize("with_server", [False, True])
+def test_a_caller_who_is_overtaken_between_his_look_and_his_turn_does_not_load_again(
+    valkey: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch, with_server: bool
+) -> None:
+    """He finds nothing in memory; before he asks who leads, the load of another caller has come and gone."""
+    source = Source("value")
+    with Cache(valkey.url if with_server else None, namespace=namespace) as cache:
+        looked, go_on = threads.Event(), threads.Event()
+
+        def slow() -> Any:
+            # Between the look and the turn lies this call.
+            looked.set()
+            go_on.wait(10)
+            return opened()
+
+        opened = cache.engine.open
+        monkeypatch.setattr(cache.engine, "open", slow)
+        overtaken = Step(cache.get_or_load, "k", source.load)
+        until(looked.is_set)
+        monkeypatch.setattr(cache.engine, "open", opened)
+        assert cache.get_or_load("k", source.load) == "value"
+        go_on.set()
+        assert overtaken.result() == "value"
+        assert source.loads == 1
 
 
 def test_the_lease_of_a_load_that_raised_is_given_back_at_once(
@@ -280,7 +308,7 @@ def test_a_load_that_reads_its_own_key_loads_once_more_and_does_not_wait_for_its
             return "inner"
 
         def outer() -> str:
-            return "outer of " + cache.get_or_load("k", inner)
+            return f"outer of {cache.get_or_load('k', inner)}"
 
         assert Step(cache.get_or_load, "k", outer).result(2.0) == "outer of inner"
 
@@ -294,10 +322,10 @@ def test_recursion_under_a_lease_does_not_wait_for_itself_either(
             return "inner"
 
         def middle() -> str:
-            return "middle of " + cache.get_or_load("k", inner)
+            return f"middle of {cache.get_or_load('k', inner)}"
 
         def outer() -> str:
-            return "outer of " + cache.get_or_load("other", middle)
+            return f"outer of {cache.get_or_load('other', middle)}"
 
         whole = Step(cache.get_or_load, "k", outer).result(2.0)
         assert whole == "outer of middle of inner"

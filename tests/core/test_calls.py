@@ -18,7 +18,9 @@ def keys_of(function: Any, **options: Any) -> CallKeys:
     return CallKeys(function, **{**given, **options})
 
 
-def search(text: str, page: int = 1, /, size: int = 20, *more: str, order: Any = None, **filters: Any) -> None:
+def search(
+    text: str, page: int = 1, /, size: int = 20, *more: str, order: Any = None, **filters: Any
+) -> None:
     """Every kind of parameter."""
 
 
@@ -40,9 +42,7 @@ def test_defect_87_positional_keyword_and_default_give_one_key() -> None:
     def f(a: int, b: int = 2, *, c: int = 3) -> None: ...
 
     keys = keys_of(f)
-    assert (
-        keys.key(1) == keys.key(1, 2) == keys.key(a=1) == keys.key(b=2, a=1) == keys.key(1, c=3)
-    )
+    assert keys.key(1) == keys.key(1, 2) == keys.key(a=1) == keys.key(b=2, a=1) == keys.key(1, c=3)
     assert keys.key(1) != keys.key(1, 3) != keys.key(1, 2, c=4)
 
 
@@ -81,7 +81,9 @@ def test_security_06_the_key_names_module_qualified_name_and_version() -> None:
     assert shop != depot
     assert shop.startswith(f"{__name__}.Shop.price".replace(".", ".")[:10])
     assert "Shop.price" in shop
-    versions = {keys_of(Shop.price, ignore="self", version=v).key(None, "x") for v in (None, 1, 2, "1")}
+    versions = {
+        keys_of(Shop.price, ignore="self", version=v).key(None, "x") for v in (None, 1, 2, "1")
+    }
     assert len(versions) == 4
 
 
@@ -105,7 +107,7 @@ def test_a_method_must_say_what_self_means(method: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"ignore=\('(self|cls)',\)"):
         keys_of(method)
     keys_of(method, ignore=inspect.getfullargspec(method).args[0])
-    keys_of(method, key="price:{%s}" % inspect.getfullargspec(method).args[0])
+    keys_of(method, key=f"price:{{{inspect.getfullargspec(method).args[0]}}}")
 
 
 @pytest.mark.parametrize(

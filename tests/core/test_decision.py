@@ -85,7 +85,15 @@ def test_a_looser_hit_path_fails_the_same_check(case: Any) -> None:
 
 
 @given(cases(), st.booleans())
-@example((Policy(), Entry(1, hot_until=NEVER, fresh_until=NEVER, usable_until=NEVER), clock_at(0, {}), 0.0), False)
+@example(
+    (
+        Policy(),
+        Entry(1, hot_until=NEVER, fresh_until=NEVER, usable_until=NEVER),
+        clock_at(0, {}),
+        0.0,
+    ),
+    False,
+)
 async def test_the_inlined_test_of_get_is_is_hot(case: Any, verify: bool) -> None:
     """`get` serves at once exactly what `is_hot` says, for the same random entries."""
     _, entry, clock, now = case

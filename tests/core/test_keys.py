@@ -140,7 +140,8 @@ def test_the_order_of_sets_and_mappings_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [object(), Changeable(1), iter([]), lambda: 1, Exception("x"), range(3), bytearray(b"x")]
+    "part",
+    [object(), Changeable(1), iter([]), lambda: 1, Exception("x"), range(3), bytearray(b"x")],
 )
 def test_security_05_what_has_no_spelling_is_refused_and_never_str(part: Any) -> None:
     with pytest.raises(InvalidKey, match=r"pass its id|has no spelling"):
@@ -159,10 +160,10 @@ def test_a_string_that_is_an_enum_is_the_key_that_its_text_is() -> None:
 
 
 @given(SIMPLE)
-def test_a_spelled_part_holds_no_separator_and_nothing_that_another_protocol_reads(part: Any) -> None:
+def test_security_02_a_spelled_part_holds_nothing_that_another_protocol_reads(part: Any) -> None:
     """Security 2 and 3: no glob, no CR, LF, NUL or space, no brace, no bar; ASCII alone."""
     assert re.fullmatch(r"[!-~]+", spell(part))
-    assert not set(spell(part)) & set(":{}|#*?[]\\\"")
+    assert not set(spell(part)) & set(':{}|#*?[]\\"')
 
 
 class TestTemplates:
@@ -217,12 +218,12 @@ NAME = st.one_of(
 SPACES = st.text("ab/.-_tagseq", min_size=1, max_size=6)
 
 
-@given(SPACES, SPACES, NAME, NAME, st.booleans())
+@given(SPACES, SPACES, NAME, NAME)
 def test_security_08_names_on_the_server_cannot_spell_one_another(
-    one: str, other: str, key: str, another: str, private: bool
+    one: str, other: str, key: str, another: str
 ) -> None:
     assume((one, key) != (other, another))
-    a, b = KeySpace(one, private=private), KeySpace(other, private=private)
+    a, b = KeySpace(one), KeySpace(other)
     fixed = {a.bus, a.sequence, a.wake}
     mine = names_of(a, key)
     assert len(set(mine)) == len(mine)
@@ -230,9 +231,9 @@ def test_security_08_names_on_the_server_cannot_spell_one_another(
     assert not fixed & {*mine, *names_of(b, another)}
 
 
-@given(NAME, st.booleans())
-def test_what_belongs_to_one_key_lies_in_one_cluster_slot(key: str, private: bool) -> None:
-    space = KeySpace("ns", private=private)
+@given(NAME)
+def test_defect_11_what_belongs_to_one_key_lies_in_one_cluster_slot(key: str) -> None:
+    space = KeySpace("ns")
 
     def hash_tag(name: str) -> str:
         """As the cluster specification finds it: between the first brace and the next closing one."""
@@ -269,14 +270,9 @@ def test_security_04_a_long_key_becomes_a_readable_start_and_160_bits_of_all_of_
     assert len(bytes.fromhex(space.entry(long[0]).partition("~")[2].rstrip("}"))) * 8 >= 128
 
 
-@given(st.text(min_size=3))
-def test_security_22_private_keys_show_nothing_of_the_key(key: str) -> None:
-    space = KeySpace("ns", private=True)
-    for name in names_of(space, key):
-        assert re.fullmatch(r"ns(:tag)?#\{~[0-9a-f]{40}\}(:lease|:stamp)?", name)
-
-
-@pytest.mark.parametrize("name", ["", "a b", "a:b", "a{b}", "a#b", "x" * 101, "é", "a\n", None, 7, "a*"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a:b", "a{b}", "a#b", "x" * 101, "é", "a\n", None, 7, "a*"]
+)
 def test_a_namespace_that_could_spell_anothers_names_is_refused(name: Any) -> None:
     with pytest.raises(ConfigurationError, match="namespace"):
         KeySpace(name)

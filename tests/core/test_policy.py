@@ -15,7 +15,16 @@ from cachewright.core.policy import AdaptiveTtl, Lifetime, Policy, Timeouts, lif
 from cachewright.errors import ConfigurationError
 from cachewright.types import ABSENT
 
-TIMES = ["ttl", "sliding", "max_age", "stale", "stale_if_error", "retry_after", "negative_ttl", "l1_ttl"]
+TIMES = [
+    "ttl",
+    "sliding",
+    "max_age",
+    "stale",
+    "stale_if_error",
+    "retry_after",
+    "negative_ttl",
+    "l1_ttl",
+]
 TIMES += ["error_ttl", "lease"]
 NONSENSE = [-1, -0.001, math.nan, math.inf, True, "60", timedelta(seconds=-1), [], b""]
 
@@ -24,24 +33,26 @@ NONSENSE = [-1, -0.001, math.nan, math.inf, True, "60", timedelta(seconds=-1), [
 @pytest.mark.parametrize("option", TIMES)
 def test_a_time_that_makes_no_sense_is_refused_by_name(option: str, nonsense: Any) -> None:
     with pytest.raises(ConfigurationError, match=rf"\b{option}\b"):
-        Policy(**{option: nonsense})
+        Policy(**dict[str, Any]({option: nonsense}))
 
 
-@pytest.mark.parametrize("option", ["ttl", "stale", "stale_if_error", "retry_after", "error_ttl", "lease"])
+@pytest.mark.parametrize(
+    "option", ["ttl", "stale", "stale_if_error", "retry_after", "error_ttl", "lease"]
+)
 def test_a_time_that_is_needed_cannot_be_none(option: str) -> None:
     with pytest.raises(ConfigurationError, match=option):
-        Policy(**{option: None})
+        Policy(**dict[str, Any]({option: None}))
 
 
 @pytest.mark.parametrize("option", ["sliding", "retry_after", "error_ttl", "lease"])
 def test_zero_is_refused_where_it_means_nothing(option: str) -> None:
     with pytest.raises(ConfigurationError, match=option):
-        Policy(**{option: 0})
+        Policy(**dict[str, Any]({option: 0}))
 
 
 @pytest.mark.parametrize("option", ["ttl", "stale", "stale_if_error", "negative_ttl", "l1_ttl"])
 def test_zero_is_allowed_where_it_means_never(option: str) -> None:
-    assert getattr(Policy(**{option: 0}), option) == 0
+    assert getattr(Policy(**dict[str, Any]({option: 0})), option) == 0
 
 
 @pytest.mark.parametrize(
@@ -52,7 +63,17 @@ def test_zero_is_allowed_where_it_means_never(option: str) -> None:
         *(("beta", n) for n in (-1, 100, math.nan, True, "1", None)),
         *(("copy", n) for n in ("yes", 1, None)),
         *(("store_if", n) for n in (True, "x", 1)),
-        *(("cache_errors", n) for n in ((1,), ("ValueError",), (BaseException,), (KeyboardInterrupt,), ValueError, None)),
+        *(
+            ("cache_errors", n)
+            for n in (
+                (1,),
+                ("ValueError",),
+                (BaseException,),
+                (KeyboardInterrupt,),
+                ValueError,
+                None,
+            )
+        ),
         *(("on_error", n) for n in ("ignore", None, True)),
         *(("timeouts", n) for n in (1.0, None, {"call": 1})),
     ],
@@ -60,7 +81,7 @@ def test_zero_is_allowed_where_it_means_never(option: str) -> None:
 )
 def test_every_other_option_refuses_nonsense_by_name(option: str, nonsense: Any) -> None:
     with pytest.raises(ConfigurationError, match=option):
-        Policy(**{option: nonsense})
+        Policy(**dict[str, Any]({option: nonsense}))
 
 
 @pytest.mark.parametrize(
@@ -92,11 +113,20 @@ def test_a_soft_timeout_beyond_the_hard_one_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"low": 0}, {"low": -1}, {"low": 10, "high": 5}, {"full_at": 0}, {"full_at": 256}, {"low": math.nan}],
+    [
+        {"low": 0},
+        {"low": -1},
+        {"low": 10, "high": 5},
+        {"full_at": 0},
+        {"full_at": 256},
+        {"low": math.nan},
+    ],
     ids=repr,
 )
 def test_an_adaptive_ttl_that_makes_no_sense_is_refused(options: Any) -> None:
-    with pytest.raises(ConfigurationError, match=rf"AdaptiveTtl.{next(iter(options))}|AdaptiveTtl.high"):
+    with pytest.raises(
+        ConfigurationError, match=rf"AdaptiveTtl.{next(iter(options))}|AdaptiveTtl.high"
+    ):
         AdaptiveTtl(**options)
 
 
@@ -179,7 +209,8 @@ def test_defect_48_a_naive_deadline_is_refused_and_an_aware_one_is_a_distance() 
 
 
 @pytest.mark.parametrize(
-    "given", [(60, None, 60), (60, datetime.now(UTC), None), (None, datetime.now(UTC), 60), (0, None, 0)]
+    "given",
+    [(60, None, 60), (60, datetime.now(UTC), None), (None, datetime.now(UTC), 60), (0, None, 0)],
 )
 def test_one_call_has_one_kind_of_life(given: Any) -> None:
     with pytest.raises(ConfigurationError, match="one of ttl, expires_at and sliding"):

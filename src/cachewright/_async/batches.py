@@ -20,9 +20,10 @@ from cachewright._async.reading import AsyncReader, LeaderGone
 from cachewright._async.redis import AsyncRedisStore
 from cachewright._waits import aio
 from cachewright.core.entry import Entry
-from cachewright.core.loading import Load, collecting_load, mode_of
+from cachewright.core.loading import Load, collecting_load, is_loading, mode_of
 from cachewright.core.policy import as_float
 from cachewright.core.reads import Read
+from cachewright.core.storable import refuse_unstorable
 from cachewright.core.tags import key_tag
 from cachewright.errors import ConfigurationError, RemoteError
 from cachewright.redis.replies import Ask
@@ -57,7 +58,7 @@ class AsyncBatchLoad:
         return (await self.many([name])).get(name, ABSENT)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Led:
     """A missing key whose flight this batch leads."""
 
@@ -89,7 +90,9 @@ class AsyncBatches:
         self, reads: Sequence[Read], seen: dict[str, bytes] | None = None
     ) -> dict[str, Entry]:
         """The entries to serve, by key; nothing is loaded. `seen` gets the fill ids of those that are of no use."""
-        outer = collecting_load()
+        outer = collecting_load(self._engine.domain)
+        for read in reads:
+            self._reader.inherit(read)
         if mode_of(self._engine) is not None:
             if outer is not None:
                 outer.gather(None)
@@ -114,7 +117,7 @@ class AsyncBatches:
     async def _at_server(
         self, store: AsyncRedisStore, reads: Sequence[Read], seen: dict[str, bytes]
     ) -> dict[str, Entry]:
-        engine, outer = self._engine, collecting_load()
+        engine, outer = self._engine, collecting_load(self._engine.domain)
         flights = [engine.flights.open(read.key, read.tags) for read in reads]
         found = {}
         try:
@@ -135,18 +138,30 @@ class AsyncBatches:
         self, store: AsyncRedisStore, reads: Sequence[Read], flights: Sequence[Flight]
     ) -> list[Look]:
         # What is made from these values needs the keys' own stamps.
-        make = [key_tag(read.key) for read in reads] if collecting_load() is not None else []
+        make = (
+            [key_tag(read.key) for read in reads]
+            if collecting_load(self._engine.domain) is not None
+            else []
+        )
         tags = list(dict.fromkeys(tag for read in reads for tag in read.tags))
         if not reads[0].verify:
             tags = self._engine.tags.unknown(tags)
         try:
-            found = await store.read([read.key for read in reads], tags, make=make)
-            return [
+            sliding = reads[0].policy.sliding is not None
+            slide = self._engine.time() if sliding else None
+            names = [read.key for read in reads]
+            found = await store.read(names, tags, make=make, slide_at=slide)
+            looks = [
                 await self._looker.judge(
                     store, read, flight, one, made=[key_tag(read.key)] if make else []
                 )
                 for read, flight, one in zip(reads, flights, found, strict=True)
             ]
+            if not sliding:
+                await self._looker.slide(
+                    store, [n for n, it in zip(names, looks, strict=True) if it.sliding]
+                )
+            return looks
         except RemoteError as error:
             self._engine.remote_failed("read", error)
             return [Look(failed=True) for _ in reads]
@@ -162,30 +177,35 @@ class AsyncBatches:
         """
         for read in reads:
             read.load, read.args = load.one, (read.key,)
-        if mode_of(self._engine) is not None:
+        domain = self._engine.domain
+        alone = mode_of(self._engine) is not None
+        if alone or any(is_loading(read.key, domain) for read in reads):
             return {read.key: await self._reader.get_or_load(read) for read in reads}
         seen: dict[str, bytes] = {}
         found = await self.find_many(reads, seen)
+        epoch = self._engine.tags.epoch
         led: list[Led] = []
         joined: list[Led] = []
         for read in reads:
             if read.key not in found:
-                flight, leads = self._engine.flights.join(read.key, read.tags)
+                flight, leads = self._engine.flights.join(read.key, read.tags, alone=read.verify)
+                flight.limit = flight.limit or read.policy.timeouts.load
                 (led if leads else joined).append(Led(read, flight))
         if led:
             await aio.carry(self._lead, led, load, seen)
-        for one in led:
-            found[one.read.key] = await self._arrived(one, leads=True)
-        for one in joined:
-            found[one.read.key] = await self._arrived(one, leads=False)
+        for one in (*led, *joined):
+            found[one.read.key] = await self._arrived(one, None if one in led else epoch)
         return found
 
-    async def _arrived(self, one: Led, *, leads: bool) -> Entry:
+    async def _arrived(self, one: Led, joined_at: int | None) -> Entry:
+        """The entry that a flight brought; of one that was joined, only if it is good for us as well."""
         try:
-            landing = await self._reader.arrival(one.read, one.flight, leads=leads)
+            landing = await self._reader.arrival(one.read, one.flight)
         except LeaderGone:
             return await self._reader.get_or_load(one.read)
-        return self._reader.hit(one.read, landing)
+        if joined_at is None or self._reader.may_share(one.flight, landing, joined_at):
+            return self._reader.hit(one.read, landing)
+        return await self._reader.get_or_load(one.read)
 
     async def _lead(
         self, led: Sequence[Led], load: AsyncBatchLoad, seen: Mapping[str, bytes]
@@ -225,18 +245,15 @@ class AsyncBatches:
     ) -> None:
         asks = [item.ask for item in leased]
         reads = [*(item.read for item in leased), *(one.read for one in loose)]
-        made = Load("", collecting_load())
-        try:
-            with self._leases.kept(store, asks, reads[0].policy):
-                values, cost = await self._call(reads, load, made)
-        except BaseException:
-            await self._loader.give_back(store, asks)
-            raise
-        if leased:
+        made = self._loader.new_load(*reads)
+        async with self._leases.around_load(store, asks, reads[0].policy):
+            values, cost = await self._call(reads, load, made)
             mine = [values.get(item.read.key, ABSENT) for item in leased]
+            for value in mine:
+                refuse_unstorable(value)
             landings = await self._loader.keep(store, leased, made, values=mine, cost=cost)
-            for item, landing in zip(leased, landings, strict=True):
-                item.flight.outcome.succeed(landing)
+        for item, landing in zip(leased, landings, strict=True):
+            item.flight.outcome.succeed(landing)
         for one in loose:
             entry = self._loader.unkept(one.read, values.get(one.read.key, ABSENT), cost)
             one.flight.outcome.succeed(Landing(entry, None))
@@ -245,7 +262,7 @@ class AsyncBatches:
         self, store: AsyncRedisStore, led: Sequence[Led], seen: Mapping[str, bytes]
     ) -> tuple[list[Leased], list[Led]]:
         """(keys to load under a lease, keys to load without). A key held elsewhere is in neither: it is waited for."""
-        own = collecting_load() is not None
+        own = collecting_load(self._engine.domain) is not None
         asks = [
             Ask(
                 key=one.read.key,
@@ -257,7 +274,12 @@ class AsyncBatches:
         leased, loose = [], []
         acquired = await store.acquire(asks, as_float(led[0].read.policy.lease), wait=False)
         for one, ask, got in zip(led, asks, acquired, strict=True):
-            if got.outcome == "lease":
+            if None in got.stamps.values() and got.outcome in ("lease", "held"):
+                # A write to a tag is under way: nothing can be stored, so nobody need wait for us.
+                if got.outcome == "lease":
+                    await self._leases.give_back(store, [ask])
+                loose.append(one)
+            elif got.outcome == "lease":
                 self._engine.tags.learn(one.flight.epoch, got.concrete)
                 leased.append(Leased(one.read, one.flight, ask, got))
             elif got.outcome == "marked":
@@ -272,10 +294,11 @@ class AsyncBatches:
 
     async def _load_locally(self, led: Sequence[Led], load: AsyncBatchLoad) -> None:
         before = [self._loader.local_stamps(one.read) for one in led]
-        made = Load("", collecting_load())
+        made = self._loader.new_load(*(one.read for one in led))
         values, cost = await self._call([one.read for one in led], load, made)
         for one, stamps in zip(led, before, strict=True):
             value = values.get(one.read.key, ABSENT)
+            refuse_unstorable(value)
             landing = self._loader.keep_locally(
                 one.read, one.flight, made, before=stamps, value=value, cost=cost
             )

@@ -32,6 +32,7 @@ from cachewright.core.policy import Policy, Seconds, Ttl
 from cachewright.core.reads import Read, Reads, Tags, not_a_key, spell_tags
 from cachewright.core.scopes import Scope
 from cachewright.core.tags import NAMESPACE
+from cachewright.errors import ConfigurationError
 from cachewright.observe.stats import Snapshot
 from cachewright.options import Options
 from cachewright.types import ABSENT, MISSING, Key
@@ -64,7 +65,7 @@ class AsyncCache:
         self._leases = AsyncLeases(engine)
         looker = AsyncLooker(engine)
         loader = AsyncLoader(engine, looker, self._leases)
-        self._reader = AsyncReader(engine, looker, loader)
+        self._reader = AsyncReader(engine, looker=looker, loader=loader, leases=self._leases)
         self._refresher = AsyncRefresher(engine, self._reader)
         self._storer = AsyncStorer(engine, looker)
         self._batches = AsyncBatches(
@@ -151,6 +152,7 @@ class AsyncCache:
             and self._monotonic() < entry.hot_until
             and entry.epoch == self._tags.epoch
             and not verify
+            and (policy is None or not policy.copy)
             and not LIVE
         ):
             if entry.freq < 3:
@@ -271,10 +273,13 @@ class AsyncCache:
     async def incr(
         self, key: Key, delta: int = 1, *, initial: int = 0, ttl: Ttl | None = None
     ) -> int:
-        """Add to a counter and return it; one that does not exist begins at `initial` and lives for `ttl`.
+        """Add to a counter and return it; one that does not exist counts from `initial` and lives for `ttl`.
 
         Raises `RemoteError` when the server fails: a guessed count is worse than none. Counters stay within ±2**53.
         """
+        for name, number in (("delta", delta), ("initial", initial)):
+            if type(number) is not int:
+                raise ConfigurationError(f"{name} must be an int, not {number!r}")
         read = self.reads.read(key)
         read.policy, life = self.reads.lives.choose(read.policy, ttl, None, None)
         return await self._storer.count(
@@ -324,7 +329,7 @@ class AsyncCache:
         keys: Iterable[Key] = (),
         tags: Tags = (),
         strict: bool = False,
-        limit: float = 30.0,
+        limit: Seconds = 30.0,
     ) -> AsyncWriting:
         """Around a write to the source: what depends on it is dirty before the commit and fresh after it.
 

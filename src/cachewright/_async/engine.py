@@ -10,7 +10,7 @@ import os
 import random
 import secrets
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cachewright._async.bus import AsyncBus
@@ -39,7 +39,9 @@ class AsyncEngine:
 
     def __init__(self, server: Any, options: Options) -> None:
         self.target = target = target_of(server, options)
-        self.keys = keys = KeySpace(options.namespace, private=options.private_keys)
+        self.keys = keys = KeySpace(options.namespace)
+        self.domain: object = self if target is None else (target.label, options.namespace)
+        """Within which stamps mean the same."""
         self.policy = options.policy
         self.memory = memory = MemoryStore(
             max_entries=options.max_entries, max_bytes=options.max_bytes
@@ -53,7 +55,7 @@ class AsyncEngine:
         self.tell = self.announcer.tell
         self.lock = aio.Mutex()
         self.tags = TagClock(self.lock)
-        self.local_stamps = LocalStamps(self.tags)
+        self.local_stamps = LocalStamps(self.tags, secrets.token_bytes(8))
         self.flights = AsyncFlights(self.tags, memory, self.lock)
         self.sketch = FrequencySketch(65_536)
         self.backoff = Backoff()
@@ -61,6 +63,8 @@ class AsyncEngine:
         self.background = aio.Background("cachewright")
         self._max_loads = options.max_loads
         self.slots = aio.Slots(self._max_loads)
+        self.on_leave: list[Callable[[], None]] = []
+        """What else has to begin anew in another process or loop."""
         self.stopping = aio.Event()
         """Raised at close, so that what sleeps in the background need not sleep on."""
         self._opened: object = None
@@ -120,42 +124,62 @@ class AsyncEngine:
     def _new_bus(self, target: Target) -> AsyncBus:
         me = weakref.ref(self)
 
-        def on_link(up: bool, error: Exception | None) -> None:
-            if (engine := me()) is not None:
-                engine.link_changed(up, error)
+        def telling(listen: Callable[..., None]) -> Callable[..., None]:
+            """`listen(engine, ...)` while the cache lives and this is its bus; one of an older loop has no say."""
 
-        def on_invalidation(message: Invalidation) -> None:
-            if (engine := me()) is not None:
-                engine.stats.count("heard")
-                engine.flights.invalidate(message.keys, message.tags)
+            def told(*heard: Any) -> None:
+                engine = me()
+                if engine is not None and engine.bus is bus:
+                    listen(engine, *heard)
 
-        def on_wake(key: str) -> None:
-            if (engine := me()) is not None:
-                engine.flights.wake(key)
+            return told
 
-        def on_nonsense() -> None:
-            if (engine := me()) is not None:
-                engine.unreadable("", "a message on the bus that is none of ours")
-
-        return AsyncBus(
+        bus = AsyncBus(
             target,
             self.keys,
             connect_timeout=self.policy.timeouts.connect,
-            on_link=on_link,
-            on_invalidation=on_invalidation,
-            on_wake=on_wake,
-            on_nonsense=on_nonsense,
+            on_link=telling(AsyncEngine.link_changed),
+            on_invalidation=telling(AsyncEngine.heard),
+            on_wake=telling(lambda engine, key: engine.flights.wake(key)),
+            on_nonsense=telling(AsyncEngine.heard_nonsense),
+            on_pong=telling(AsyncEngine.repair_soon),
             alive=lambda: me() is not None,
         )
+        return bus
+
+    def heard(self, message: Invalidation) -> None:
+        """Another process has invalidated something."""
+        self.stats.count("heard")
+        self.flights.invalidate(message.keys, message.tags)
+
+    def heard_nonsense(self) -> None:
+        """A message that is none of ours can only be ignored."""
+        self.unreadable("", "a message on the bus that is none of ours")
 
     def link_changed(self, up: bool, error: Exception | None) -> None:
         """The bus is up or lost: either way, what is known may be wrong."""
         self.flights.forget_all(linked=up)
+        if self.store is not None and not up:
+            self.store.reset()
         if up and self.store is not None:
             self.store.breaker.succeeded()
             self.tell("link_up")
+            self.repair_soon()
         elif not self._closed:
             self.tell("link_lost", error=error)
+
+    def repair_soon(self) -> None:
+        """Send what could not be sent before, if anything is pending."""
+        if self.store is not None and self.store.repairs and not self._closed:
+            self.background.start(self._repair)
+
+    async def _repair(self) -> None:
+        """Send what could not be sent before."""
+        if self.store is not None and self.store.repairs:
+            try:
+                await self.store.ask([])
+            except RemoteError as error:
+                self.tell("remote_error", detail="repair", error=error)
 
     @property
     def link(self) -> str:
@@ -200,7 +224,7 @@ class AsyncEngine:
             namespace=self.keys.namespace,
             evictions=self.memory.evictions,
             entries=len(self.memory),
-            size=self.memory.bytes,
+            size=self.memory.bytes if self.memory.max_bytes is not None else 0,
             pending_repairs=len(self.store.repairs) if self.store else 0,
             link=self.link,
         )
@@ -210,6 +234,10 @@ class AsyncEngine:
     async def close(self) -> None:
         """Wait a moment for background work, then close the connections."""
         self._closed = True
+        if self._opened not in (None, (os.getpid(), aio.here())):
+            self._leave()  # they belong to another process or a loop that has ended
+            return
+        await self._repair()
         self.stopping.set()
         await self.background.close(2.0)
         if self.bus is not None:
@@ -223,6 +251,8 @@ class AsyncEngine:
         self.background.forget()
         self.stopping = aio.Event()
         self.slots = aio.Slots(self._max_loads)
+        for begin_anew in self.on_leave:
+            begin_anew()
         if self.store is not None:
             self.store.restart(secrets.token_hex(8))
             self.flights.forget_all(linked=False)

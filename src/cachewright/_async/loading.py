@@ -23,7 +23,7 @@ from cachewright._async.redis import AsyncRedisStore
 from cachewright._waits import aio
 from cachewright.core.entry import ALWAYS, CachedError, Entry, Stamps
 from cachewright.core.envelope import FILL_BYTES
-from cachewright.core.loading import Load, collecting, collecting_load
+from cachewright.core.loading import Load, collecting, collecting_load, enclosing_load
 from cachewright.core.packing import to_entry, to_sliding
 from cachewright.core.policy import AdaptiveTtl, Lifetime, as_float, lifetime
 from cachewright.core.reads import Read
@@ -80,20 +80,26 @@ class AsyncLoader:
         refuse_unstorable(value)
         return value, cost
 
+    def new_load(self, *reads: Read) -> Load:
+        """A load of these keys, inside whatever load is under way."""
+        keys = frozenset(read.key for read in reads)
+        verify = any(read.verify for read in reads)
+        return Load(keys, self._engine.domain, enclosing_load(), verify=verify)
+
     # ---------------------------------------------------------------- nothing vouches for it
 
     async def only(self, read: Read) -> Entry:
         """Load past the cache: nothing is read from it or kept in it."""
-        outer = collecting_load()
+        outer = collecting_load(self._engine.domain)
         if outer is not None:
             outer.gather(None)
-        value, cost = await self.call(read, Load(read.key, outer))
+        value, cost = await self.call(read, self.new_load(read))
         return self.unkept(read, value, cost)
 
     async def unstored(self, read: Read, flight: Flight) -> Landing:
         """The server cannot vouch for what is loaded now: the callers of this flight get it, and nobody else."""
         try:
-            value, cost = await self.call(read, Load(read.key, collecting_load()))
+            value, cost = await self.call(read, self.new_load(read))
         except Exception as error:  # the loader's own: served stale or raised again
             return self.after_error(read, flight, error, storable=False)
         return Landing(self.unkept(read, value, cost), None)
@@ -109,7 +115,7 @@ class AsyncLoader:
         """Without a server: the tag clock makes the stamps, and dooming is the whole of the lease."""
         engine = self._engine
         base, stamps = self.local_stamps(read)
-        load = Load(read.key, collecting_load())
+        load = self.new_load(read)
         try:
             value, cost = await self.call(read, load)
         except Exception as error:  # the loader's own: served stale, kept or raised again
@@ -120,9 +126,10 @@ class AsyncLoader:
     def local_stamps(self, read: Read) -> tuple[int, Stamps]:
         """The epoch and the stamps that a value loaded from now on is made under."""
         with self._engine.lock:
-            return self._engine.tags.epoch, self._engine.local_stamps.read(
-                [*read.tags, key_tag(read.key)]
-            )
+            tags = read.tags
+            if collecting_load(self._engine.domain) is not None:
+                tags = [*tags, key_tag(read.key)]
+            return self._engine.tags.epoch, self._engine.local_stamps.read(tags)
 
     def keep_locally(
         self,
@@ -144,7 +151,7 @@ class AsyncLoader:
         life = self._life(read, value)
         entry = self._new_entry(read, value, life, stamps=made_from or {}, cost=cost, fill=b"")
         if made_from is not None and life.fresh > 0:
-            self._looker.land(flight, entry, 1)
+            self._looker.land(flight, entry, 1, policy=read.policy)
         return Landing(entry, made_from)
 
     # ---------------------------------------------------------------- under a lease
@@ -152,17 +159,15 @@ class AsyncLoader:
     async def under_lease(self, store: AsyncRedisStore, leased: Leased) -> Landing:
         """Load, and keep the value here and at the server if the lease still stands."""
         read, flight, ask = leased.read, leased.flight, leased.ask
-        load = Load(read.key, collecting_load())
-        try:
-            with self._leases.kept(store, [ask], read.policy):
+        load = self.new_load(read)
+        async with self._leases.around_load(store, [ask], read.policy):
+            try:
                 value, cost = await self.call(read, load)
-        except BaseException as error:
-            await self.give_back(store, [ask])
-            if not isinstance(error, Exception):
-                raise
-            return self.after_error(read, flight, error, storable=not flight.doomed)
-        self._engine.backoff.succeeded(read.key)
-        return (await self.keep(store, [leased], load, values=[value], cost=cost))[0]
+            except Exception as error:  # the loader's own: served stale, kept or raised again
+                await self._leases.give_back(store, [ask])
+                return self.after_error(read, flight, error, storable=not flight.doomed)
+            self._engine.backoff.succeeded(read.key)
+            return (await self.keep(store, [leased], load, values=[value], cost=cost))[0]
 
     async def keep(
         self,
@@ -188,7 +193,7 @@ class AsyncLoader:
         stored = await self._fill(store, ready)
         for (item, landing, data, life), kept in zip(ready, stored, strict=True):
             if kept and not (life.window and item.read.policy.l1_ttl is None):
-                self._looker.land(item.flight, landing.entry, len(data))
+                self._looker.land(item.flight, landing.entry, len(data), policy=item.read.policy)
             elif not kept:
                 landing.stamps = None
         return [landing for _, landing, _, _ in ready]
@@ -199,8 +204,7 @@ class AsyncLoader:
         """The stamps of tags named during the load; None if one may be younger than what the load read."""
         if load.poisoned:
             return None
-        own = leased[0].got.stamps
-        wanted = [tag for tag in load.late if tag not in own]
+        wanted = [tag for tag in load.late if any(tag not in it.got.stamps for it in leased)]
         if not wanted:
             return {}
         try:
@@ -222,7 +226,8 @@ class AsyncLoader:
         if own is None or load.poisoned:
             return None
         whole = dict(load.gathered)
-        for tag, stamp in (*own.items(), *late.items()):
+        later = {tag: stamp for tag, stamp in late.items() if tag not in own}
+        for tag, stamp in (*own.items(), *later.items()):
             if whole.setdefault(tag, stamp) != stamp:
                 return None
         return whole
@@ -233,7 +238,8 @@ class AsyncLoader:
         """The bytes to fill the key with, b"" to give its lease back."""
         if landing.stamps is None:
             return b""
-        store.stamp_ms = max(store.stamp_ms, round(life.usable * 2000))
+        if store.outlive(life.usable):
+            await self._renew_stamps(store, landing.stamps)
         try:
             return self._engine.packer.pack(
                 item.read.key,
@@ -251,6 +257,13 @@ class AsyncLoader:
             await self._engine.invalidate([item.read.key], [])
             return b""
 
+    async def _renew_stamps(self, store: AsyncRedisStore, stamps: Stamps) -> None:
+        """Make them last longer than the entry; a stamp that runs out first costs a miss."""
+        try:
+            await store.make_stamps(list(stamps))
+        except RemoteError as error:
+            self._engine.remote_failed("stamps", error)
+
     async def _fill(
         self, store: AsyncRedisStore, ready: Sequence[tuple[Leased, Landing, bytes, Lifetime]]
     ) -> list[bool]:
@@ -267,14 +280,6 @@ class AsyncLoader:
         self._engine.stats.count("fills", sum(stored))
         self._engine.stats.count("fills_refused", len(stood) - sum(stood))
         return stored
-
-    async def give_back(self, store: AsyncRedisStore, asks: Sequence[Ask]) -> None:
-        """Let somebody else load."""
-        try:
-            await store.fill([(ask.key, ask.token, b"", 1.0) for ask in asks])
-        except RemoteError as error:
-            self._engine.stats.count("remote_errors")
-            self._engine.tell("remote_error", detail="give back", error=error)
 
     # ---------------------------------------------------------------- what it comes to
 
@@ -320,7 +325,8 @@ class AsyncLoader:
         """A stale value if the policy allows it, a kept error if it asks for one, else the error."""
         policy, fallback = read.policy, flight.fallback
         now = self._engine.monotonic()
-        if fallback is not None and policy.stale_if_error and now < fallback.usable_until:
+        usable = fallback is not None and now < fallback.usable_until and not flight.doomed
+        if fallback is not None and policy.stale_if_error and usable:
             return self._stale_instead(read, flight, fallback, now)
         if storable and policy.cache_errors and isinstance(error, policy.cache_errors):
             return self._keep_error(read, flight, error, now)
@@ -336,7 +342,7 @@ class AsyncLoader:
         stale.fresh_until = stale.refresh_from = min(again, fallback.usable_until)
         if fallback.hot_until != ALWAYS:
             stale.hot_until = stale.fresh_until
-        self._looker.land(flight, stale, abs(fallback.weight))
+        self._looker.land(flight, stale, abs(fallback.weight), policy=read.policy)
         return Landing(stale, stale.stamps)
 
     def _keep_error(self, read: Read, flight: Flight, error: Exception, now: float) -> Landing:
@@ -352,7 +358,7 @@ class AsyncLoader:
             ttl=0,
         )
         if len(stamps) == len(read.tags):
-            self._looker.land(flight, entry, 1)
+            self._looker.land(flight, entry, 1, policy=read.policy)
         return Landing(entry, None)
 
 

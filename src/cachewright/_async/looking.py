@@ -19,7 +19,8 @@ from cachewright.core.decision import Decision, decide, decide_by_time
 from cachewright.core.entry import Entry, SlidingEntry, Stamps
 from cachewright.core.envelope import FILL, Envelope
 from cachewright.core.loading import collecting_load
-from cachewright.core.packing import remaining, to_entry
+from cachewright.core.packing import clip, remaining, to_entry
+from cachewright.core.policy import Policy
 from cachewright.core.reads import Read
 from cachewright.core.tags import key_tag
 from cachewright.errors import CodecError, RemoteError
@@ -73,7 +74,7 @@ class AsyncLooker:
         if decision is Decision.LOAD:
             usable = now < entry.usable_until and engine.tags.current(entry.epoch, entry.stamps)
             return decision, entry if usable else None
-        if self._lacks_key_stamp(read, entry):
+        if self._lacks_key_stamp(read, entry) and not self._give_key_stamp(read, entry):
             return Decision.LOAD, None
         if entry.epoch != epoch and engine.tags.matches(entry.stamps):
             entry.epoch = (
@@ -84,13 +85,20 @@ class AsyncLooker:
         return decision, entry
 
     def _lacks_key_stamp(self, read: Read, entry: Entry) -> bool:
-        """What is made from a value needs the key's own stamp, which only the server can give."""
+        """What is made from a value needs the key's own stamp."""
+        inside = collecting_load(self._engine.domain) is not None
+        return inside and key_tag(read.key) not in entry.stamps
+
+    def _give_key_stamp(self, read: Read, entry: Entry) -> bool:
+        """Without a server: while the entry is there, its key was not invalidated. A server must be asked."""
         engine = self._engine
-        return (
-            engine.store is not None
-            and collecting_load() is not None
-            and key_tag(read.key) not in entry.stamps
-        )
+        if engine.store is not None:
+            return False
+        with engine.lock:
+            if engine.memory.table.get(read.key) is not entry:
+                return False
+            entry.stamps = entry.stamps | engine.local_stamps.read([key_tag(read.key)])
+            return True
 
     def _was_mutated(self, key: str, entry: Entry) -> bool:
         if self._engine.fingerprints.agrees(key, entry.value):
@@ -99,26 +107,43 @@ class AsyncLooker:
         self._engine.memory.drop(key)
         return True
 
-    def land(self, flight: Flight, entry: Entry, weight: int) -> None:
+    def land(self, flight: Flight, entry: Entry, weight: int, *, policy: Policy) -> None:
         """Into L1, unless the flight is doomed."""
         engine = self._engine
+        if not clip(entry, policy, engine.monotonic()):
+            return
         if engine.debug:
             engine.fingerprints.take(flight.key, entry.value)
         engine.flights.land(flight, entry, engine.monotonic(), engine.weigh(entry, weight))
 
     # ---------------------------------------------------------------- the server
 
-    async def look(self, store: AsyncRedisStore, read: Read, flight: Flight) -> Look:
-        """One round trip: the entry with whatever stamps the clock does not know."""
-        make = [key_tag(read.key)] if collecting_load() is not None else []
+    async def look(
+        self, store: AsyncRedisStore, read: Read, flight: Flight, *, extend: bool = True
+    ) -> Look:
+        """One round trip: the entry with whatever stamps the clock does not know.
+
+        `extend`: this is an access, which keeps a sliding entry alive. Where the policy does not say that entries
+        slide, those that do cost a second trip.
+        """
+        make = [key_tag(read.key)] if collecting_load(self._engine.domain) is not None else []
         tags = read.tags if read.verify else self._engine.tags.unknown(read.tags)
-        slide = self._engine.time() if read.policy.sliding is not None else None
+        slides = extend and read.policy.sliding is not None
+        slide = self._engine.time() if slides else None
         try:
             found = (await store.read([read.key], tags, make=make, slide_at=slide))[0]
-            return await self.judge(store, read, flight, found, made=make)
+            look = await self.judge(store, read, flight, found, made=make)
+            if look.sliding and slide is None and extend:
+                await self.slide(store, [read.key])
+            return look
         except RemoteError as error:
             self._engine.remote_failed("read", error)
             return Look(failed=True)
+
+    async def slide(self, store: AsyncRedisStore, keys: Sequence[str]) -> None:
+        """Keep sliding entries alive."""
+        if keys:
+            await store.read(keys, slide_at=self._engine.time())
 
     async def judge(
         self,
@@ -206,7 +231,7 @@ class AsyncLooker:
         self._engine.stats.count("l2_hits")
         # A copy in memory would not see the accesses that keep a sliding entry alive at the server.
         if not look.sliding or read.policy.l1_ttl is not None:
-            self.land(flight, entry, entry.weight)
+            self.land(flight, entry, entry.weight, policy=read.policy)
         return Landing(entry, entry.stamps, decision is Decision.SERVE_AND_REFRESH)
 
 

@@ -17,12 +17,12 @@ from cachewright.core.policy import Timeouts
 from cachewright.errors import RemoteError, RemoteUnavailable
 from cachewright.redis import messages, wire
 from cachewright.redis.breaker import Breaker
-from cachewright.redis.repairs import Repairs
-from cachewright.redis.replies import Acquired, Ask, Found
-from cachewright.redis.scripts import loading, script
+from cachewright.redis.commands import Commands
+from cachewright.redis.repairs import Pending, Repairs
+from cachewright.redis.replies import OUTCOMES, Acquired, Ask, Found
+from cachewright.redis.scripts import loading
 from cachewright.redis.target import Target
 
-DAY_MS = 86_400_000
 Tell = Callable[..., None]
 
 
@@ -44,7 +44,7 @@ class AsyncRedisStore:
         self.process = process
         self.breaker = Breaker()
         self.repairs = Repairs()
-        self.stamp_ms = DAY_MS
+        self._commands = Commands(keys, process)
         self._timeouts = timeouts
         self._monotonic = monotonic
         self._tell = tell
@@ -52,20 +52,34 @@ class AsyncRedisStore:
 
     # ---------------------------------------------------------------- sending
 
+    def outlive(self, seconds: float) -> bool:
+        """Stamps made from now on last longer than an entry of that life; whether they did not before."""
+        return self._commands.outlive(seconds)
+
     async def ask(self, commands: Sequence[wire.Command]) -> wire.Replies:
         """The replies to a batch, after whatever is still to be repaired. Raises `RemoteError`."""
-        keys, tags, serial = self.repairs.pending() if self.repairs else ([], [], 0)
-        repairs = self._invalidations(keys, tags, token="") if keys or tags else []
+        pending = self.repairs.pending() if self.repairs else None
+        repairs = [] if pending is None else self._repairs(pending)
+        if not commands and not repairs:
+            return wire.Replies([], b"")
         replies = await self._send([*repairs, *commands])
         failed = next(
             (v for v in replies.values[: len(repairs)] if isinstance(v, RemoteError)), None
         )
         if failed is not None:
             raise failed
-        if repairs:
-            self.repairs.confirm(serial)
-            self._tell("repaired", detail=f"{len(keys)} keys and {len(tags)} tags")
+        if pending is not None:
+            self.repairs.confirm(pending.serial)
+            self._tell("repaired", detail=f"{len(pending.keys)} keys and {len(pending.tags)} tags")
         return wire.Replies(replies.values[len(repairs) :], replies.node)
+
+    def _repairs(self, pending: Pending) -> list[wire.Command]:
+        """One invalidation of all that is pending for each writer whose mark has to end with it."""
+        return [
+            command
+            for token in pending.tokens
+            for command in self._commands.invalidations(pending.keys, pending.tags, token=token)
+        ]
 
     async def _send(self, commands: Sequence[wire.Command]) -> wire.Replies:
         if not self.breaker.allows(self._monotonic()):
@@ -78,6 +92,8 @@ class AsyncRedisStore:
                 # A script that was not found was not run, and the rest of such a batch may run twice.
                 await self._pipe.call(loading(), self._timeouts.connect)
                 replies = await self._pipe.call(commands, self._timeouts.call)
+        except wire.Crowded:
+            raise
         except RemoteError as error:
             if self.breaker.failed(self._monotonic()):
                 self._tell("breaker_opened", error=error)
@@ -91,10 +107,6 @@ class AsyncRedisStore:
         if isinstance(value, RemoteError):
             raise value
         return value
-
-    @staticmethod
-    def _run(name: str, keys: Sequence[str], *arguments: bytes | str | float) -> wire.Command:
-        return ("EVALSHA", script(name).sha, len(keys), *keys, *arguments)
 
     # ---------------------------------------------------------------- reading
 
@@ -112,12 +124,12 @@ class AsyncRedisStore:
         """
         commands: list[wire.Command] = []
         if make:
-            commands.append(self._stamps(make))
+            commands.append(self._commands.stamps(make))
         if tags:
             commands.append(("MGET", *map(self.keys.tag, tags)))
         if slide_at is not None:
             commands.extend(
-                self._run("slide", [self.keys.entry(key)], repr(slide_at)) for key in keys
+                self._commands.run("slide", [self.keys.entry(key)], repr(slide_at)) for key in keys
             )
         elif len(keys) == 1:
             commands.append(("GET", self.keys.entry(keys[0])))
@@ -126,14 +138,17 @@ class AsyncRedisStore:
         replies = await self.ask(commands)
         values = iter(replies.values)
         stamps: dict[str, bytes | None] = {}
-        if make:
-            stamps.update(self._stamped(make, _good(next(values))[1:], replies.node))
-        if tags:
-            stamps.update(self._stamped(tags, _good(next(values)), replies.node))
-        rest = list(values)
-        if slide_at is None and len(keys) > 1:
-            rest = _good(rest[0])
-        return [self._found(data, stamps, replies.node) for data in rest]
+        with wire.making_sense():
+            if make:
+                stamps.update(self._stamped(make, _good(next(values))[1:], replies.node))
+            if tags:
+                stamps.update(self._stamped(tags, _good(next(values)), replies.node))
+            rest = list(values)
+            if slide_at is None and len(keys) > 1:
+                rest = _good(rest[0])
+            return [
+                self._found(data, stamps, replies.node) for _, data in zip(keys, rest, strict=True)
+            ]
 
     @staticmethod
     def _found(data: Any, stamps: dict[str, bytes | None], node: bytes) -> Found:
@@ -141,22 +156,22 @@ class AsyncRedisStore:
             if "WRONGTYPE" not in str(data):
                 raise data
             return Found(None, stamps, node, wrong_type=True)
+        if not (data is None or isinstance(data, bytes)):
+            raise TypeError(type(data))
         return Found(data, stamps, node)
 
     async def stamps(self, tags: Sequence[str]) -> dict[str, bytes | None]:
         """The stamps of tags, as they are; for an entry that turned out to depend on more than was declared."""
         replies = await self.ask([("MGET", *map(self.keys.tag, tags))])
-        return self._stamped(tags, _good(replies.values[0]), replies.node)
+        with wire.making_sense():
+            return self._stamped(tags, _good(replies.values[0]), replies.node)
 
     async def make_stamps(self, tags: Sequence[str]) -> tuple[dict[str, bytes | None], bytes]:
         """The stamps of tags, made where they are missing, and the sequence."""
-        replies = await self.ask([self._stamps(tags)])
-        base, *raw = _good(replies.values[0])
-        return self._stamped(tags, raw, replies.node), base
-
-    def _stamps(self, tags: Sequence[str]) -> wire.Command:
-        names = [*map(self.keys.tag, tags), self.keys.sequence]
-        return self._run("stamps", names, len(tags), secrets.token_hex(12), self.stamp_ms)
+        replies = await self.ask([self._commands.stamps(tags)])
+        with wire.making_sense():
+            base, *raw = _good(replies.values[0])
+            return self._stamped(tags, raw, replies.node), base
 
     @staticmethod
     def _stamped(tags: Sequence[str], raw: Sequence[Any], node: bytes) -> dict[str, bytes | None]:
@@ -172,8 +187,8 @@ class AsyncRedisStore:
         """For each key its entry, or the lease to load it; and the stamps that what is loaded will carry."""
         tags = list(dict.fromkeys(tag for ask in asks for tag in ask.tags))
         waiter = self.process if wait else ""
-        commands = [self._stamps(tags)] + [
-            self._run(
+        commands = [self._commands.stamps(tags)] + [
+            self._commands.run(
                 "acquire",
                 [self.keys.entry(ask.key), self.keys.lease(ask.key)],
                 ask.token,
@@ -184,21 +199,22 @@ class AsyncRedisStore:
             for ask in asks
         ]
         replies = await self.ask(commands)
-        base, *raw = _good(replies.values[0])
-        stamps = self._stamped(tags, raw, replies.node)
-        return [
-            self._acquired(ask, _good(reply), stamps=stamps, base=base, node=replies.node)
-            for ask, reply in zip(asks, replies.values[1:], strict=True)
-        ]
+        with wire.making_sense():
+            base, *raw = _good(replies.values[0])
+            stamps = self._stamped(tags, raw, replies.node)
+            return [
+                self._acquired(ask, _good(reply), stamps=stamps, base=base, node=replies.node)
+                for ask, reply in zip(asks, replies.values[1:], strict=True)
+            ]
 
     @staticmethod
     def _acquired(
         ask: Ask, reply: Any, *, stamps: dict[str, bytes | None], base: bytes, node: bytes
     ) -> Acquired:
         mine = {tag: stamps[tag] for tag in ask.tags}
-        got = Acquired(reply[0].decode(), node, mine, base)
+        got = Acquired(OUTCOMES[reply[0]], node, mine, base)
         if got.outcome == "entry":
-            got.data = reply[1] or b""
+            got.data = bytes(memoryview(reply[1]))
         elif got.outcome == "held":
             got.left = max(reply[1], 0) / 1000
         return got
@@ -206,7 +222,7 @@ class AsyncRedisStore:
     async def fill(self, items: Iterable[tuple[str, str, bytes, float]]) -> list[bool]:
         """For each (key, token, bytes, ttl): store it if its lease stands; b"" gives the lease back."""
         commands = [
-            self._run(
+            self._commands.run(
                 "fill",
                 [self.keys.entry(key), self.keys.lease(key)],
                 token,
@@ -223,93 +239,64 @@ class AsyncRedisStore:
         """Keep the leases of loads that go on: (key, token, seconds)."""
         await self.ask(
             [
-                self._run("renew", [self.keys.lease(key)], token, round(lease * 1000))
+                self._commands.run("renew", [self.keys.lease(key)], token, round(lease * 1000))
                 for key, token, lease in leases
             ]
         )
 
     def covered(self, stamp: bytes, base: bytes) -> bool:
         """Whether the server shows that a stamp is not newer than the sequence `base`."""
-        number, lineage = stamp.split(b":")[:2]
-        at, same = base.split(b":")[:2]
-        return lineage == same != b"none" and int(number) <= int(at)
+        with wire.making_sense():
+            number, lineage = stamp.split(b":")[:2]
+            at, same = base.split(b":")[:2]
+            return lineage == same != b"none" and int(number) <= int(at)
 
     # ---------------------------------------------------------------- changing
-
-    def _names(self, keys: Sequence[str], tags: Sequence[str]) -> list[str]:
-        names: list[str] = []
-        for key in keys:
-            names += (self.keys.entry(key), self.keys.lease(key), self.keys.tag("k:" + key))
-        return [*names, *map(self.keys.tag, tags), self.keys.sequence]
-
-    def _message(self, keys: Sequence[str], tags: Sequence[str]) -> bytes:
-        return messages.encode(
-            messages.Invalidation(messages.VERSION, self.process, list(keys), list(tags))
-        )
-
-    def _invalidations(
-        self, keys: Sequence[str], tags: Sequence[str], *, token: str
-    ) -> list[wire.Command]:
-        return [
-            self._run(
-                "invalidate",
-                self._names(some, others),
-                len(some),
-                len(others),
-                secrets.token_hex(12),
-                self.stamp_ms,
-                token,
-                self.keys.bus,
-                self._message(some, others),
-            )
-            for some, others in messages.batches(keys, tags)
-        ]
 
     async def invalidate(
         self, keys: Sequence[str], tags: Sequence[str], *, token: str = ""
     ) -> None:
         """Drop keys and leases, move tags, tell everybody. What fails is kept for repair, and raised."""
         try:
-            for value in (await self.ask(self._invalidations(keys, tags, token=token))).values:
+            for value in (
+                await self.ask(self._commands.invalidations(keys, tags, token=token))
+            ).values:
                 _good(value)
-        except RemoteError:
-            self.repairs.add(keys, tags)
+        except BaseException:  # a caller that is cancelled has not told the server either
+            self.repairs.add(keys, tags, token)
             raise
 
     async def mark(
-        self, keys: Sequence[str], tags: Sequence[str], token: str, lasting: float
+        self,
+        keys: Sequence[str],
+        tags: Sequence[str],
+        token: str,
+        *,
+        lasting: float,
+        renewing: bool = False,
     ) -> int:
-        """Put the writer's token in the place of entries and stamps; how many marks had to be made."""
-        commands = [
-            self._run(
-                "mark",
-                self._names(some, others),
-                len(some),
-                len(others),
-                secrets.token_hex(12),
-                self.stamp_ms,
-                token,
-                self.keys.bus,
-                self._message(some, others),
-                round(lasting * 1000),
-            )
-            for some, others in messages.batches(keys, tags)
-        ]
-        return sum(_good(value) for value in (await self.ask(commands)).values)
+        """Put the writer's token in the place of entries and stamps; how many marks had to be made.
+
+        The token lives `lasting` seconds. `renewing` makes none where it is gone.
+        """
+        commands = self._commands.marks(keys, tags, token=token, lasting=lasting, renewing=renewing)
+        values = (await self.ask(commands)).values
+        with wire.making_sense():
+            return sum(int(_good(value)) for value in values)
 
     async def store(
         self, items: Sequence[tuple[str, bytes, float]], condition: bytes = b"*"
     ) -> list[int]:
         """For each (key, bytes, ttl): 1 stored, 0 refused by the condition, -1 a write is under way."""
         commands = [
-            self._run(
+            self._commands.run(
                 "store",
-                self._names([key], [])[:3],
+                self._commands.names([key], [])[:3],
                 data,
                 max(1, round(ttl * 1000)),
                 condition,
                 self.keys.bus,
-                self._message([key], []),
+                self._commands.message([key], []),
             )
             for key, data, ttl in items
         ]
@@ -319,9 +306,9 @@ class AsyncRedisStore:
         self, key: str, delta: int, *, begin: bytes, meta: bytes, ttl: float, now: float
     ) -> tuple[bool, bytes]:
         """Add to the counter at `key`, or begin it with the entry `begin`: (done, digits or why not)."""
-        command = self._run(
+        command = self._commands.run(
             "count",
-            self._names([key], [])[:3],
+            self._commands.names([key], [])[:3],
             delta,
             begin,
             max(1, round(ttl * 1000)),
@@ -329,29 +316,40 @@ class AsyncRedisStore:
             repr(now),
             secrets.token_bytes(12),
             self.keys.bus,
-            self._message([key], []),
+            self._commands.message([key], []),
         )
-        done, said = _good(await self.one(command))
-        return done == 1, said
+        reply = await self.one(command)
+        with wire.making_sense():
+            done, said = reply
+            return done == 1, bytes(memoryview(said))
 
     async def touch(
         self, key: str, *, now: float, times: bytes, lifetime: bytes, ttl: float
     ) -> bool:
         """Give a living entry another life."""
         arguments = (repr(now), times, lifetime, max(1, round(ttl * 1000)))
-        command = self._run(
-            "touch", [self.keys.entry(key)], *arguments, self.keys.bus, self._message([key], [])
+        command = self._commands.run(
+            "touch",
+            [self.keys.entry(key)],
+            *arguments,
+            self.keys.bus,
+            self._commands.message([key], []),
         )
         return bool(await self.one(command) == 1)
 
     async def left(self, key: str) -> float | None:
         """Seconds until the server drops the entry, None where there is none."""
         left = await self.one(("PTTL", self.keys.entry(key)))
-        return left / 1000 if left >= 0 else None
+        with wire.making_sense():
+            return left / 1000 if left >= 0 else None
 
     async def discard(self, key: str, start: bytes) -> None:
         """Remove an entry that nobody can read, if it is still the one that was read."""
-        await self.one(self._run("discard", [self.keys.entry(key)], start[:64]))
+        await self.one(self._commands.run("discard", [self.keys.entry(key)], start[:64]))
+
+    def reset(self) -> None:
+        """Use none of the present connections again: they may lead to a node that is not what it was."""
+        self._pipe.reset()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -359,7 +357,7 @@ class AsyncRedisStore:
 
     def restart(self, process: str) -> None:
         """In a forked child or another event loop: the connections belong elsewhere."""
-        self.process = process
+        self.process = self._commands.process = process
         self.breaker = Breaker()
         self.repairs.after_fork()
         self._pipe = aio_pipe.Pipe(self.target, connect_timeout=self._timeouts.connect)

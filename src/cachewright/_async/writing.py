@@ -16,6 +16,7 @@ from typing import Self
 
 from cachewright._async.engine import AsyncEngine
 from cachewright._async.leases import AsyncLeases
+from cachewright.core.policy import Seconds, seconds
 from cachewright.errors import ConfigurationError, RemoteError
 
 
@@ -33,14 +34,14 @@ class AsyncWriting:
         tags: Sequence[str],
         *,
         strict: bool,
-        limit: float,
+        limit: Seconds,
     ) -> None:
         if not keys and not tags:
             raise ConfigurationError(
                 "writing() needs to know what it makes wrong: give keys= or tags="
             )
+        limit = seconds("limit", limit, zero=False)
         self._engine = engine
-        self._leases = leases
         self._keys = keys
         self._tags = tags
         self._strict = strict
@@ -64,14 +65,20 @@ class AsyncWriting:
 
         Raises `RemoteError` in a strict write whose marks cannot be re-asserted: do not commit then.
         """
-        await self._mark(always_tell=False)
+        await self._mark()
 
-    async def _mark(self, *, always_tell: bool) -> None:
+    async def _mark(self, *, always_tell: bool = False, renewing: bool = False) -> None:
         engine, store = self._engine, self._engine.store
         made = 0
         try:
             if store is not None:
-                made = await store.mark(self._keys, self._tags, self._token, self._limit)
+                made = await store.mark(
+                    self._keys,
+                    self._tags,
+                    self._token,
+                    lasting=self._limit,
+                    renewing=renewing,
+                )
         except RemoteError as error:
             made = 1
             engine.stats.count("remote_errors")
@@ -85,7 +92,7 @@ class AsyncWriting:
                 engine.flights.invalidate(self._keys, self._tags)
 
     async def _renew(self) -> None:
-        await self._mark(always_tell=False)
+        await self._mark(renewing=True)
 
     async def __aexit__(
         self,

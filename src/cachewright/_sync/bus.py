@@ -18,7 +18,8 @@ from cachewright.redis import messages
 from cachewright.redis.target import Target
 
 HEARTBEAT = 1.0
-"""Seconds of silence after which a pong is asked for, and within which it must arrive."""
+"""Seconds after which a pong is asked for, and within which it must arrive. It says whether the server is still
+the primary it was."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 """Seconds between attempts to connect. Kept short: until the link is back, L1 is of no use."""
 
@@ -39,6 +40,7 @@ class Bus:
         on_invalidation: Callable[[messages.Invalidation], None],
         on_wake: Callable[[str], None],
         on_nonsense: Callable[[], None],
+        on_pong: Callable[[], None],
         alive: Callable[[], bool],
     ) -> None:
         self._target = target
@@ -48,6 +50,7 @@ class Bus:
         self._on_invalidation = on_invalidation
         self._on_wake = on_wake
         self._on_nonsense = on_nonsense
+        self._on_pong = on_pong
         self._alive = alive
         self._closing = False
         self._tried = threads.Event()
@@ -100,21 +103,25 @@ class Bus:
 
     def _listen(self, subscription: threads_pipe.Subscription, process: str) -> None:
         # Real time, not the cache's clock: it is the network that is being judged.
-        heard = time.monotonic()
+        due = time.monotonic() + HEARTBEAT
         asked = False
         while not self._closing and self._alive():
-            left = heard + HEARTBEAT - time.monotonic()
-            push = subscription.next(left) if left > 0 else None
-            if push is not None:
-                # Whatever arrives shows that the link lives, but only a pong answers a ping.
-                if not asked or push[0] == b"pong":
-                    heard, asked = time.monotonic(), False
-                self._hear(push, process)
-            elif asked:
-                raise RemoteUnavailable("no pong arrived in time")
-            else:
+            left = due - time.monotonic()
+            if left <= 0:
+                if asked:
+                    raise RemoteUnavailable("no pong arrived in time")
+                # Whatever else arrives: only the pong shows that nothing is queued before it.
                 subscription.ping()
-                heard, asked = time.monotonic(), True
+                asked, due = True, time.monotonic() + HEARTBEAT
+                continue
+            push = subscription.next(left)
+            if push is None:
+                continue
+            if subscription.is_pong(push):
+                asked, due = False, time.monotonic() + HEARTBEAT
+                self._on_pong()
+            else:
+                self._hear(push, process)
 
     def _hear(self, push: Any, process: str) -> None:
         if not isinstance(push, list) or len(push) != 3 or push[0] != b"message":

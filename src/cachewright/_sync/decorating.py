@@ -6,13 +6,15 @@ Keys are built in `core.calls`; everything else is `get_or_load`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from cachewright._waits import threads
 from cachewright.core.calls import CallKeys
+from cachewright.core.decision import is_hot
+from cachewright.core.entry import Entry
 from cachewright.core.loading import LIVE
 from cachewright.core.policy import Policy, Seconds, Ttl
 from cachewright.core.storable import refuse_generator_function
@@ -59,20 +61,23 @@ def decorate(
     """The caching twin of `function`, with `invalidate`, `refresh` and `key`, each taking the function's arguments."""
     refuse_generator_function(function)
     read = _reading(cache, keys, how)
-    if threads.is_foreign(function):
-        wrapper = threads.bridge(function, read)
-    else:
-        wrapper = _wrapper(cache, function, keys, read)
 
     def invalidate(*args: Any, **kwargs: Any) -> None:
         """Forget the result of the call with these arguments."""
         cache.invalidate(keys.key(*args, **kwargs))
 
+    def reread(load: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        with cache.refreshed():
+            return read(load, args, kwargs)
+
     def refresh(*args: Any, **kwargs: Any) -> Any:
         """Call the function now and cache the result."""
-        with cache.refreshed():
-            return wrapper(*args, **kwargs)
+        return reread(function, args, kwargs)
 
+    wrapper = _wrapper(cache, function, keys, read, how=how)
+    if threads.is_foreign(function):
+        wrapper = threads.bridge(function, read, _hot(cache, keys, how))
+        refresh = threads.bridge(function, reread, lambda *args, **kwargs: None)
     wrapper.invalidate = invalidate  # type: ignore[attr-defined]
     wrapper.refresh = refresh  # type: ignore[attr-defined]
     wrapper.key = keys.key  # type: ignore[attr-defined]
@@ -80,10 +85,16 @@ def decorate(
 
 
 def _wrapper(
-    cache: Cache, function: Callable[..., Any], keys: CallKeys, read: Callable[..., Any]
+    cache: Cache,
+    function: Callable[..., Any],
+    keys: CallKeys,
+    read: Callable[..., Any],
+    *,
+    how: Decoration,
 ) -> Callable[..., Any]:
     engine = cache.engine
-    table, tags, monotonic = cache.table, engine.tags, engine.monotonic
+    tags, monotonic = engine.tags, engine.monotonic
+    table = _table(cache, how)
     count_hit = engine.stats.l1_hits.add
     key_of = keys.key
 
@@ -102,6 +113,25 @@ def _wrapper(
         return read(function, args, kwargs)
 
     return wrapper
+
+
+def _table(cache: Cache, how: Decoration) -> Mapping[str, Entry]:
+    """Where a hit may be looked up: nowhere, if each caller wants a copy or asks the server."""
+    return {} if how.policy.copy or how.verify else cache.table
+
+
+def _hot(cache: Cache, keys: CallKeys, how: Decoration) -> Callable[..., Entry | None]:
+    """The same test of a hit for callers of the other world, who would else wait in a thread."""
+    engine, table = cache.engine, _table(cache, how)
+
+    def hot(*args: Any, **kwargs: Any) -> Entry | None:
+        entry = table.get(keys.key(*args, **kwargs))
+        if entry is None or LIVE or not is_hot(entry, engine.monotonic(), engine.tags.epoch):
+            return None
+        engine.stats.l1_hits.add()
+        return entry
+
+    return hot
 
 
 def _reading(cache: Cache, keys: CallKeys, how: Decoration) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ from cachewright.memory.store import MemoryStore
 class Flight:
     """One read or load under way. `outcome` is for those who joined it."""
 
-    __slots__ = ("doomed", "epoch", "fallback", "key", "outcome", "tags", "woken")
+    __slots__ = ("doomed", "epoch", "fallback", "key", "limit", "outcome", "tags", "woken")
 
     def __init__(self, key: str, tags: Collection[str], epoch: int) -> None:
         self.key = key
@@ -31,6 +31,8 @@ class Flight:
         self.doomed = False
         self.outcome = threads.Outcome()
         self.woken: threads.Event | None = None
+        self.limit = 0.0
+        """Seconds after which its load no longer keeps its lease."""
         self.fallback: Entry | None = None
         """A stale value that the policy allows to serve if the load is slow or fails."""
 
@@ -86,10 +88,11 @@ class Flights:
     def land(self, flight: Flight, entry: Entry, now: float, weight: int) -> bool:
         """Put what the flight brought into L1, unless an invalidation came first."""
         entry.epoch = flight.epoch
+        gone: list[Entry] = []  # freed after the lock: a finaliser may take locks of its own
         with self._lock:
             if flight.doomed or not self._clock.linked:
                 return False
-            return self._memory.put(flight.key, entry, now, weight)
+            return self._memory.put(flight.key, entry, now, weight, gone=gone)
 
     def invalidate(
         self, keys: Iterable[str], tags: Iterable[str], *, but: Container[Flight] = ()
@@ -97,13 +100,16 @@ class Flights:
         """The local half of an invalidation, own or heard of: forget, doom all flights `but` some, drop, wake."""
         keys = list(keys)
         dead = frozenset((*tags, *map(key_tag, keys)))
+        gone: list[Entry] = []  # freed after the lock: a finaliser may take locks of its own
         with self._lock:
             self._clock.forget(dead)
             for key in keys:
                 for flight in self._flying.get(key, ()):
                     if flight not in but:
                         self._doom(flight)
-                self._memory.drop(key)
+                entry = self._memory.drop(key, gone=gone)
+                if entry is not None:
+                    gone.append(entry)
             for flights in self._flying.values():
                 for flight in flights:
                     if not dead.isdisjoint(flight.tags) and flight not in but:
@@ -111,9 +117,10 @@ class Flights:
 
     def forget_all(self, *, linked: bool) -> None:
         """The link to the bus was lost or is back: nothing that is known or under way can be vouched for."""
+        gone: list[Entry] = []
         with self._lock:
             self._clock.forget_all(linked=linked)
-            self._memory.clear()
+            self._memory.clear(gone=gone)
             for flights in self._flying.values():
                 for flight in flights:
                     self._doom(flight)
@@ -131,8 +138,18 @@ class Flights:
                 if flight.woken is not None:
                     flight.woken.set()
 
+    def vouch(self, flight: Flight, entry: Entry | None) -> Entry | None:
+        """`entry` if it is in L1 and current now that the flight can be doomed, else None."""
+        with self._lock:
+            if entry is None or self._memory.table.get(flight.key) is not entry:
+                return None
+            return entry if self._clock.current(entry.epoch, entry.stamps) else None
+
     def after_fork(self, lock: AbstractContextManager[object]) -> None:
-        """What was under way belongs to the parent."""
+        """What was under way belongs to the parent, or to another loop, and lands no more."""
         self._lock = lock
+        for flights in self._flying.values():
+            for flight in flights:
+                flight.doomed = True
         self._leading = {}
         self._flying = {}

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from cachewright._sync.engine import Engine
 from cachewright._sync.redis import RedisStore
 from cachewright._waits import threads
 from cachewright.core.policy import Policy, as_float
+from cachewright.errors import RemoteError
 from cachewright.redis.replies import Ask
 
 ROUND = 0.1
@@ -39,17 +40,34 @@ class Leases:
         self._engine = engine
         self._held: set[Kept] = set()
         self._keeping = False
+        engine.on_leave.append(self.after_fork)
 
-    @contextmanager
-    def kept(self, store: RedisStore, asks: Sequence[Ask], policy: Policy) -> Iterator[None]:
-        """Keep the leases of a load, at most until the load's hard timeout."""
+    def around_load(
+        self, store: RedisStore, asks: Sequence[Ask], policy: Policy
+    ) -> Leaseholder:
+        """Around a load and the keeping of what it brings: the leases are renewed, and given back if that fails."""
+        return Leaseholder(self, store=store, asks=asks, policy=policy)
+
+    def renewing(
+        self, store: RedisStore, asks: Sequence[Ask], policy: Policy
+    ) -> AbstractContextManager[None]:
+        """Renew the leases of a load while the block runs, at most until the load's hard timeout."""
+        if not asks:
+            return nullcontext()
         lease = as_float(policy.lease)
 
         def renew() -> None:
             store.renew([(ask.key, ask.token, lease) for ask in asks])
 
-        with self.keeping(renew, every=lease / 3, limit=policy.timeouts.load):
-            yield
+        return self.keeping(renew, every=lease / 3, limit=policy.timeouts.load)
+
+    def give_back(self, store: RedisStore, asks: Sequence[Ask]) -> None:
+        """Let somebody else load. Leases that are no longer ours are left alone."""
+        try:
+            store.fill([(ask.key, ask.token, b"", 1.0) for ask in asks])
+        except RemoteError as error:
+            self._engine.stats.count("remote_errors")
+            self._engine.tell("remote_error", detail="give back", error=error)
 
     @contextmanager
     def keeping(
@@ -64,14 +82,32 @@ class Leases:
             begin, self._keeping = not self._keeping, True
         try:
             if begin:
-                self._engine.background.start(self._keep)
+                self._begin()
             yield
         finally:
             with self._engine.lock:
                 self._held.discard(kept)
 
+    def _begin(self) -> None:
+        try:
+            self._engine.background.start(self._keep)
+        except (
+            RuntimeError
+        ) as error:  # no more threads: the load goes on, and its lease may run out
+            self._keeping = False
+            self._engine.tell("remote_error", detail="renew", error=error)
+
     def _keep(self) -> None:
         """Renew what is due; end when nothing was held for a while."""
+        try:
+            self._keep_on()
+        finally:
+            with self._engine.lock:
+                begin = self._keeping = bool(self._held)
+        if begin:
+            self._engine.background.start(self._keep)
+
+    def _keep_on(self) -> None:
         idle = 0
         while idle < IDLE_ROUNDS:
             with self._engine.lock:
@@ -79,17 +115,17 @@ class Leases:
             idle = 0 if held else idle + 1
             now = time.monotonic()
             for kept in held:
-                if kept.due <= now < kept.until:
+                # Asked once more: what has ended meanwhile must not be brought back.
+                if kept.due <= now < kept.until and kept in self._held:
                     kept.due = now + kept.every
                     self._renew(kept)
-            if held:
-                threads.wall_sleep(min(ROUND, *(kept.every for kept in held)))
-            elif self._engine.stopping.wait(ROUND):
-                break
-        with self._engine.lock:
-            begin = self._keeping = bool(self._held)
-        if begin:
-            self._engine.background.start(self._keep)
+            pause = min([ROUND, *(kept.every for kept in held)])
+            if self._engine.stopping.is_set():
+                if not held:
+                    return
+                threads.wall_sleep(pause)
+            else:
+                self._engine.stopping.wait(pause)
 
     def _renew(self, kept: Kept) -> None:
         try:
@@ -102,3 +138,30 @@ class Leases:
         """What is held belongs to the parent."""
         self._held = set()
         self._keeping = False
+
+
+class Leaseholder:
+    """See `Leases.around_load`."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        *,
+        store: RedisStore,
+        asks: Sequence[Ask],
+        policy: Policy,
+    ) -> None:
+        self._leases = leases
+        self._store = store
+        self._asks = asks
+        self._renewing = leases.renewing(store, asks, policy)
+
+    def __enter__(self) -> None:
+        self._renewing.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        self._renewing.__exit__(None, None, None)
+        if error is not None:
+            self._leases.give_back(self._store, self._asks)

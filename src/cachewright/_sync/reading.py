@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from cachewright._sync.engine import Engine
 from cachewright._sync.flights import Flight
+from cachewright._sync.leases import Leases
 from cachewright._sync.loading import Loader, Leased
 from cachewright._sync.looking import Looker, Landing, Look
 from cachewright._sync.redis import RedisStore
@@ -20,7 +21,7 @@ from cachewright._waits import threads
 from cachewright.core.decision import Decision
 from cachewright.core.entry import Entry
 from cachewright.core.envelope import FILL
-from cachewright.core.loading import Mode, collecting_load, mode_of
+from cachewright.core.loading import Mode, collecting_load, enclosing_load, is_loading, mode_of
 from cachewright.core.policy import AdaptiveTtl, as_float
 from cachewright.core.reads import Read
 from cachewright.core.tags import key_tag
@@ -36,8 +37,16 @@ class LeaderGone(Exception):
 class Reader:
     """Reads for one cache."""
 
-    def __init__(self, engine: Engine, looker: Looker, loader: Loader) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        looker: Looker,
+        loader: Loader,
+        leases: Leases,
+    ) -> None:
         self._engine = engine
+        self._leases = leases
         self._looker = looker
         self._loader = loader
         self._refresh: Callable[[Read, Entry], None] = lambda read, entry: None
@@ -49,7 +58,7 @@ class Reader:
     def hit(self, read: Read, landing: Landing) -> Entry:
         """Hand the stamps of a served value up, count what is special about it, refresh it if it is due."""
         engine, entry = self._engine, landing.entry
-        load = collecting_load()
+        load = collecting_load(self._engine.domain)
         if load is not None:
             load.gather(landing.stamps)
         if entry.value is ABSENT:
@@ -76,7 +85,8 @@ class Reader:
 
     def find(self, read: Read) -> Entry | None:
         """The entry to serve, or None; nothing is loaded."""
-        outer = collecting_load()
+        outer = collecting_load(self._engine.domain)
+        self.inherit(read)
         if mode_of(self._engine) is not None:
             if outer is not None:
                 outer.gather(None)
@@ -89,7 +99,7 @@ class Reader:
         if landing is not None:
             return self.hit(read, landing)
         if outer is not None:
-            # Its absence is a part too: whoever fills the key later makes the whole wrong.
+            # Its absence is a part too: whoever sets or invalidates the key later makes the whole wrong.
             stamps = self._loader.local_stamps(read)[1] if store is None else look.stamps
             outer.gather(None if look.failed else stamps)
         self._engine.stats.count("misses")
@@ -109,12 +119,10 @@ class Reader:
         """The entry to serve; loaded if it must be. Raises what the loader raises."""
         engine = self._engine
         mode = mode_of(engine)
-        outer = collecting_load()
-        if mode in (Mode.BYPASS, Mode.DISABLE) or (
-            outer is not None and outer.is_loading(read.key)
-        ):
+        if mode in (Mode.BYPASS, Mode.DISABLE) or is_loading(read.key, engine.domain):
             return self._loader.only(read)
         fallback = None
+        self.inherit(read)
         read.force = read.force or mode is Mode.REFRESH
         if not read.force:
             entry, fallback = self.hit_in_memory(read)
@@ -122,44 +130,75 @@ class Reader:
                 return entry
         engine.open()
         while True:
+            epoch = engine.tags.epoch
             flight, leads = engine.flights.join(
                 read.key, read.tags, alone=read.verify or read.force
             )
             if leads:
-                flight.fallback = fallback
+                flight.fallback = engine.flights.vouch(flight, fallback)
                 self._take_off(read, flight)
             else:
                 engine.stats.count("joined")
             try:
-                return self.hit(read, self.arrival(read, flight, leads=leads))
+                landing = self.arrival(read, flight)
             except LeaderGone:
                 continue
+            if leads or self.may_share(flight, landing, epoch):
+                return self.hit(read, landing)
+
+    @staticmethod
+    def inherit(read: Read) -> None:
+        """The parts of a whole that is verified are verified too."""
+        outer = enclosing_load()
+        if outer is not None and outer.verify:
+            read.verify = True
+
+    def may_share(self, flight: Flight, landing: Landing, epoch: int) -> bool:
+        """Whether what a flight brought is good for one who joined it at `epoch`.
+
+        An invalidation before that may concern tags that the flight named only later, so that it was not doomed.
+        """
+        if epoch == flight.epoch:
+            return True
+        return landing.stamps is not None and self._engine.tags.matches(landing.stamps)
 
     def _take_off(self, read: Read, flight: Flight) -> None:
+        flight.limit = read.policy.timeouts.load
         if read.policy.timeouts.load_soft is None:
             threads.carry(self.lead, read, flight)
-        else:
+            return
+        try:
             self._engine.background.start(self.lead, read, flight)
+        except BaseException:
+            self._engine.flights.abandon(flight)
+            raise
 
-    def arrival(self, read: Read, flight: Flight, *, leads: bool) -> Landing:
+    def arrival(self, read: Read, flight: Flight) -> Landing:
         """What a flight brings to one of its callers. Raises what its load raised, `LoadTimeout` and `LeaderGone`."""
-        limits = read.policy.timeouts
-        if limits.load_soft is not None and not flight.outcome.wait(limits.load_soft):
+        landing = self._arrived(read, flight)
+        if collecting_load(self._engine.domain) is None:
+            return landing
+        if key_tag(read.key) in (landing.stamps or {}):
+            return landing
+        # The flight did not need the key's own stamp, so what is made from the value is not stored this time.
+        return Landing(landing.entry, None)
+
+    def _arrived(self, read: Read, flight: Flight) -> Landing:
+        soft = read.policy.timeouts.load_soft
+        if soft is not None and not flight.outcome.wait(soft):
             fallback = flight.fallback
-            if fallback is not None and self._engine.monotonic() < fallback.usable_until:
+            usable = fallback is not None and self._engine.monotonic() < fallback.usable_until
+            if fallback is not None and usable and not flight.doomed:
                 self._engine.stats.count("stale")
                 return Landing(fallback, fallback.stamps)
         try:
             # Twice: a leader may wait that long for another process before it loads for itself.
-            landing: Landing = threads.wait_for(flight.outcome, 2 * limits.load + 1)
+            landing: Landing = threads.wait_for(flight.outcome, 2 * flight.limit + 1)
         except LoadTimeout:
             if not flight.outcome.done:
                 self._engine.flights.abandon(flight)
             raise
-        if leads or collecting_load() is None or key_tag(read.key) in (landing.stamps or {}):
-            return landing
-        # The leader did not need the key's own stamp, so what is made from the value is not stored this time.
-        return Landing(landing.entry, None)
+        return landing
 
     def lead(self, read: Read, flight: Flight, refreshed: Entry | None = None) -> None:
         """Fly, and tell the followers how it ended; whatever happens, the flight ends.
@@ -204,7 +243,11 @@ class Reader:
         self, store: RedisStore, read: Read, flight: Flight, seen: bytes, *, patient: bool
     ) -> Landing:
         engine = self._engine
-        tags = read.tags if collecting_load() is None else [*read.tags, key_tag(read.key)]
+        tags = (
+            read.tags
+            if collecting_load(self._engine.domain) is None
+            else [*read.tags, key_tag(read.key)]
+        )
         ask = Ask(key=read.key, tags=tags, seen=seen)
         give_up = engine.monotonic() + read.policy.timeouts.load
         flight.woken = woken = threads.Event()
@@ -220,6 +263,11 @@ class Reader:
                     continue
             except RemoteError as error:
                 engine.remote_failed("acquire", error)
+                return self._loader.unstored(read, flight)
+            if None in got.stamps.values():
+                # A write to a tag is under way: nothing can be stored, so nobody need wait for us.
+                if got.outcome == "lease":
+                    self._leases.give_back(store, [ask])
                 return self._loader.unstored(read, flight)
             if got.outcome == "lease":
                 engine.tags.learn(flight.epoch, got.concrete)

@@ -26,6 +26,7 @@ class Refresher:
         self._reader = reader
         self._running = 0
         reader.refresh_with(self.offer)
+        engine.on_leave.append(self._begin_anew)
 
     def offer(self, read: Read, entry: Entry) -> None:
         """Refresh `entry` soon, unless that is under way, failed a moment ago, or too much is."""
@@ -35,11 +36,23 @@ class Refresher:
         flight, leads = engine.flights.join(read.key, read.tags)
         if not leads:
             return
-        flight.fallback = entry
+        flight.fallback = engine.flights.vouch(flight, entry)
+        flight.limit = read.policy.timeouts.load
         with engine.lock:
             self._running += 1
-        engine.stats.count("refreshes")
-        engine.background.start(self._run, read, flight, entry)
+        try:
+            engine.background.start(self._run, read, flight, entry)
+        except (
+            RuntimeError
+        ) as error:  # no more threads: the stale value is served, and a later hit tries again
+            self._running -= 1
+            engine.flights.abandon(flight)
+            engine.tell("refresh_failed", read.key, error=error)
+        else:
+            engine.stats.count("refreshes")
+
+    def _begin_anew(self) -> None:
+        self._running = 0
 
     def _run(self, read: Read, flight: Flight, entry: Entry) -> None:
         engine = self._engine

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +25,12 @@ from cachewright.core.packing import to_entry, to_sliding, touched
 from cachewright.core.policy import Lifetime, Policy
 from cachewright.core.reads import Read
 from cachewright.core.storable import refuse_unstorable
-from cachewright.core.tags import NAMESPACE, key_tag
+from cachewright.core.tags import key_tag
 from cachewright.errors import CodecError, ConfigurationError, RemoteError
 from cachewright.types import ABSENT
+
+MOST = 2**53
+"""Counters stay within ± this, the integers that the server's scripts count exactly."""
 
 
 @dataclass(slots=True)
@@ -112,7 +116,7 @@ class Storer:
                 draw=engine.draw(),
                 careful=engine.debug,
             )
-        self._looker.land(item.flight, entry, len(item.data))
+        self._looker.land(item.flight, entry, len(item.data), policy=item.policy)
 
     def _set_remotely(
         self, store: RedisStore, items: Sequence[Item], condition: bytes
@@ -120,7 +124,6 @@ class Storer:
         """The keys that were stored."""
         engine = self._engine
         keys = [item.key for item in items]
-        store.stamp_ms = max(store.stamp_ms, round(2000 * max(item.life.usable for item in items)))
         stored: set[str] = set()
         try:
             ready = self._packed(store, items)
@@ -148,7 +151,8 @@ class Storer:
 
     def _packed(self, store: RedisStore, items: Sequence[Item]) -> list[Item]:
         """The items that can be stored, with their bytes."""
-        stamps, node = self._stamps(store, [item.flight for item in items])
+        renew = store.outlive(max(item.life.usable for item in items))
+        stamps, node = self._stamps(store, [item.flight for item in items], renew=renew)
         for item in items:
             if all(tag in stamps for tag in item.flight.tags):  # else a write to a tag is under way
                 item.stamps = {tag: stamps[tag] for tag in item.flight.tags}
@@ -172,12 +176,16 @@ class Storer:
             return b""
 
     def _stamps(
-        self, store: RedisStore, flights: Sequence[Flight]
+        self, store: RedisStore, flights: Sequence[Flight], *, renew: bool = False
     ) -> tuple[Stamps, bytes]:
-        """The stamps of all tags, from the clock where it knows them; and the node that holds the entries."""
+        """The stamps of all tags, from the clock where it knows them; and the node that holds the entries.
+
+        `renew` asks the server for all of them, which makes them last longer.
+        """
         engine = self._engine
         tags = list(dict.fromkeys(tag for flight in flights for tag in flight.tags))
-        known = {tag: stamp for tag in tags if (stamp := engine.tags.known.get(tag)) is not None}
+        clock = {} if renew else engine.tags.known
+        known = {tag: stamp for tag in tags if (stamp := clock.get(tag)) is not None}
         if len(known) < len(tags):
             made, _ = store.make_stamps([tag for tag in tags if tag not in known])
             concrete = {tag: stamp for tag, stamp in made.items() if stamp is not None}
@@ -214,13 +222,16 @@ class Storer:
     def count(self, delta: int, initial: int, life: Lifetime, read: Read) -> int:
         """Add `delta` to a counter and return it. Raises `RemoteError`: a count that is guessed is worse than none."""
         engine = self._engine
+        if abs(initial + delta) > MOST or abs(delta) > MOST:
+            raise _COUNT_ERRORS[b"range"]
         store = engine.open()
         if store is None:
             return self._count_locally(delta, initial, life, read)
-        flight = engine.flights.open(read.key, [NAMESPACE])
+        flight = engine.flights.open(read.key, read.tags)
         try:
-            stamps, node = self._stamps(store, [flight])
-            if NAMESPACE not in stamps:
+            # As they are at the server: a counter must not begin anew for a stamp that only we still know.
+            stamps, node = self._stamps(store, [flight], renew=True)
+            if any(tag not in stamps for tag in read.tags):
                 raise _COUNT_ERRORS[b"marked"]
             begin, meta = engine.packer.pack_counter(
                 read.key,
@@ -239,7 +250,23 @@ class Storer:
             engine.flights.invalidate([read.key], [])
         if done:
             return int(said)
+        if said == b"type":
+            return self._count_from_value(store, delta, read)
         raise _COUNT_ERRORS[said]
+
+    def _count_from_value(self, store: RedisStore, delta: int, read: Read) -> int:
+        """The key holds an int that was set: set it again unless somebody else changes it meanwhile."""
+        for _ in range(100):
+            look = self._look(store, read)
+            if look.entry is None or type(look.entry.value) is not int:
+                break
+            number = look.entry.value + delta
+            if abs(number) > MOST:
+                raise _COUNT_ERRORS[b"range"]
+            left = Lifetime(look.fresh, look.fresh)
+            if (self.set_many([(read, number, left)], condition=look.seen))[read.key]:
+                return number
+        raise _COUNT_ERRORS[b"type"]
 
     def _count_locally(self, delta: int, initial: int, life: Lifetime, read: Read) -> int:
         engine = self._engine
@@ -250,9 +277,16 @@ class Storer:
                 return initial + delta
             if type(entry.value) is not int:
                 raise _COUNT_ERRORS[b"type"]
-            # The entry stays as it is but for its value: a counter keeps the life it began with.
-            entry.value += delta
-            return int(entry.value)
+            number = entry.value + delta
+            if abs(number) > MOST:
+                raise _COUNT_ERRORS[b"range"]
+            # What was made from the count so far is wrong now; the entry itself keeps its life.
+            engine.flights.invalidate([read.key], [])
+            counted = copy(entry)
+            counted.value, counted.epoch = number, engine.tags.epoch
+            counted.stamps = engine.local_stamps.read([*read.tags, key_tag(read.key)])
+            engine.memory.put(read.key, counted, engine.monotonic())
+            return int(number)
 
     # ---------------------------------------------------------------- life
 
@@ -282,7 +316,7 @@ class Storer:
     def _look(self, store: RedisStore, read: Read) -> Look:
         flight = self._engine.flights.open(read.key, read.tags)
         try:
-            return self._looker.look(store, read, flight)
+            return self._looker.look(store, read, flight, extend=False)
         finally:
             self._engine.flights.close(flight)
 
@@ -317,7 +351,11 @@ class Storer:
         if look.entry is None:
             return None
         if look.sliding:
-            return store.left(read.key)
+            try:
+                return store.left(read.key)
+            except RemoteError as error:
+                engine.remote_failed("ttl", error)
+                return None
         return max(0.0, look.fresh)
 
 

@@ -188,7 +188,9 @@ def is_foreign(function: Callable[..., Any]) -> bool:
     return not inspect.iscoroutinefunction(function)
 
 
-def bridge(function: Callable[..., Any], read: Callable[..., Any]) -> Callable[..., Any]:
+def bridge(
+    function: Callable[..., Any], read: Callable[..., Any], hot: Callable[..., Any]
+) -> Callable[..., Any]:
     """Refused: a plain function would silently become one that must be awaited."""
     raise ConfigurationError(
         f"{function.__qualname__} is not a coroutine function: decorate it with a Cache, or make it async"

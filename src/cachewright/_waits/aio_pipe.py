@@ -25,6 +25,7 @@ class Wire(asyncio.Protocol):
         self._out: list[bytes] = []
         self.on_push: Callable[[Any], None] | None = None
         self.on_close: Callable[[], None] | None = None
+        self.clock = wire.ServerClock()
         self.node = b""
         self.closed = False
 
@@ -68,10 +69,22 @@ class Wire(asyncio.Protocol):
 
     def ask(self, commands: Sequence[wire.Command], timeout: float) -> _Call:
         """Send a batch; the call's future gets its replies."""
+        now = asyncio.get_running_loop().time()
+        if not self.clock.is_known(now):
+            self.clock.learn_soon(now)
+            self._ask([("TIME",)], timeout, now).future.add_done_callback(self._take_time)
+        return self._ask(commands, timeout, now)
+
+    def _ask(self, commands: Sequence[wire.Command], timeout: float, now: float) -> _Call:
+        data = wire.pack(commands, self.clock.deadline(now + timeout))
         call = _Call(len(commands), timeout)
         self._calls.append(call)
-        self.send(wire.pack(commands))
+        self.send(data)
         return call
+
+    def _take_time(self, future: asyncio.Future[list[Any]]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self.clock.learn(future.result()[0], asyncio.get_running_loop().time())
 
     @property
     def stuck_since(self) -> float | None:
@@ -113,7 +126,9 @@ class _Call:
             self.future.set_exception(error)
 
 
-async def _connect(target: Target, timeout: float, *, scripts: bool) -> Wire:
+async def _connect(
+    target: Target, timeout: float, greeting: Callable[[Target], list[wire.Command]]
+) -> Wire:
     loop = asyncio.get_running_loop()
     link: Wire | None = None
     try:
@@ -124,16 +139,17 @@ async def _connect(target: Target, timeout: float, *, scripts: bool) -> Wire:
                 _, link = await loop.create_connection(
                     Wire, target.host, target.port, ssl=target.tls
                 )
-            greeting = wire.greeting(target, scripts=scripts)
-            link.node = wire.node_of(await link.ask(greeting, timeout).future, target)
+            link.clock.learn_soon(loop.time())
+            replies = await link.ask(greeting(target), timeout).future
+            link.clock.learn(replies[-2], loop.time())
+            link.node = wire.node_of(replies, target)
             return link
-    except RemoteError:
+    except BaseException as error:
         if link is not None:
             link.close()
-        raise
-    except (TimeoutError, OSError) as error:
-        if link is not None:
-            link.close()
+        if isinstance(error, RemoteError) or not isinstance(error, Exception):
+            raise
+        # Whatever keeps us from connecting, the server cannot be had.
         raise RemoteUnavailable(
             f"cannot connect to {target.label}: {str(error) or 'timed out'}"
         ) from None
@@ -145,7 +161,7 @@ class Pipe:
     _PATIENCE = 10.0
     """Time budgets that a reply may be late before the connection is given up."""
 
-    def __init__(self, target: Target, *, connect_timeout: float, limit: int = 64) -> None:
+    def __init__(self, target: Target, *, connect_timeout: float) -> None:
         self._target = target
         self._connect_timeout = connect_timeout
         self._link: Wire | None = None
@@ -154,42 +170,63 @@ class Pipe:
     async def call(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
         """The replies to a batch, errors among them; `RemoteError` if they did not all come in time."""
         link = self._link
+        if link is not None and self._is_stuck(link, timeout):
+            link.close()
         if link is None or link.closed:
             link = await self._open()
-        elif (
-            since := link.stuck_since
-        ) and asyncio.get_running_loop().time() - since > self._PATIENCE * timeout:
+        values = await link.ask(commands, timeout).future
+        if wire.came_late(values):
+            link.clock.forget()
+        if wire.lost_primary(values):
             link.close()
-            link = await self._open()
-        return wire.Replies(await link.ask(commands, timeout).future, link.node)
+            raise RemoteUnavailable(f"{self._target.label} is not the primary")
+        return wire.Replies(values, link.node)
+
+    def _is_stuck(self, link: Wire, timeout: float) -> bool:
+        since = link.stuck_since
+        return since is not None and (
+            asyncio.get_running_loop().time() - since > self._PATIENCE * timeout
+        )
 
     async def _open(self) -> Wire:
-        if self._opening is None:
-            self._opening = asyncio.ensure_future(
-                _connect(self._target, self._connect_timeout, scripts=True)
+        opening = self._opening
+        if opening is None:
+            opening = asyncio.ensure_future(
+                _connect(self._target, self._connect_timeout, wire.greeting)
             )
-            self._opening.add_done_callback(self._opened)
-        return await asyncio.shield(self._opening)
+            opening.add_done_callback(self._opened)
+            self._opening = opening
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            if opening.cancelled():  # by `close`, not our caller
+                raise RemoteUnavailable("the cache was closed") from None
+            raise
 
     def _opened(self, task: asyncio.Task[Wire]) -> None:
         self._opening = None
         if not task.cancelled() and task.exception() is None:
             self._link = task.result()
 
+    def reset(self) -> None:
+        """Use the present connection no more."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
     async def close(self) -> None:
         """Close the connection."""
         if self._opening is not None:
             self._opening.cancel()
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        self.reset()
 
 
 class Subscription:
     """A connection that only listens."""
 
-    def __init__(self, link: Wire) -> None:
+    def __init__(self, link: Wire, target: Target) -> None:
         self._link = link
+        self._target = target
         self._pushes: asyncio.Queue[Any] = asyncio.Queue()
         link.on_push = self._pushes.put_nowait
         link.on_close = lambda: self._pushes.put_nowait(None)
@@ -197,8 +234,8 @@ class Subscription:
     @classmethod
     async def open(cls, target: Target, channels: Sequence[str], timeout: float) -> Subscription:
         """Subscribe, and return when the server has confirmed every channel."""
-        link = await _connect(target, timeout, scripts=False)
-        self = cls(link)
+        link = await _connect(target, timeout, wire.listening_greeting)
+        self = cls(link, target)
         try:
             link.send(wire.pack([("SUBSCRIBE", *channels)]))
             for _ in channels:
@@ -211,8 +248,16 @@ class Subscription:
         return self
 
     async def ping(self) -> None:
-        """Ask for a pong; it arrives among the messages."""
-        self._link.send(wire.pack([("PING",)]))
+        """Ask who answers; the pong arrives among the messages."""
+        self._link.send(wire.pack([wire.ROLE]))
+
+    def is_pong(self, push: Any) -> bool:
+        """Whether this is the answer to a ping; `RemoteUnavailable` if it is another's than it was."""
+        if isinstance(push, list):
+            return False
+        if wire.node_in(push, self._target) != self._link.node:
+            raise RemoteUnavailable("the server has become another primary")
+        return True
 
     async def next(self, timeout: float) -> Any:
         """The next push as the server sent it, or None when none came within `timeout` seconds."""

@@ -152,10 +152,18 @@ is_foreign = inspect.iscoroutinefunction
 """Whether a function belongs to the other world."""
 
 
-def bridge(function: Callable[..., Any], read: Callable[..., Any]) -> Callable[..., Any]:
-    """A coroutine function over a blocking read: the read waits in a thread, its load runs on the caller's loop."""
+def bridge(
+    function: Callable[..., Any], read: Callable[..., Any], hot: Callable[..., Any]
+) -> Callable[..., Any]:
+    """A coroutine function over a blocking read: the read waits in a thread, its load runs on the caller's loop.
+
+    `hot` gives the entry of a hit that needs no wait, or None.
+    """
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        entry = hot(*args, **kwargs)
+        if entry is not None:
+            return entry.value
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Any] = loop.create_future()
 

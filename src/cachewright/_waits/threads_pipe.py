@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cachewright._waits.threads import Slots
@@ -20,26 +20,43 @@ from cachewright.redis.target import Target
 class Wire:
     """One socket. Every wait ends at the deadline of its call, however slowly bytes drip in."""
 
-    def __init__(self, target: Target, timeout: float, *, scripts: bool = True) -> None:
+    def __init__(
+        self, target: Target, timeout: float, greeting: Callable[[Target], list[wire.Command]]
+    ) -> None:
         self._reader = wire.reader()
+        self.clock = wire.ServerClock()
         deadline = time.monotonic() + timeout
         try:
             self._socket = _connect(target, timeout)
-        except (TimeoutError, OSError) as error:
+        except Exception as error:  # whatever keeps us from connecting, the server cannot be had
             raise RemoteUnavailable(f"cannot connect to {target.label}: {error}") from None
         try:
-            greeting = wire.greeting(target, scripts=scripts)
-            self.send(greeting, deadline)
-            self.node = wire.node_of([self.read(deadline) for _ in greeting], target)
+            commands = greeting(target)
+            self.send(commands, deadline)
+            replies = [self.read(deadline) for _ in commands]
+            self.clock.learn(replies[-2], time.monotonic())
+            self.node = wire.node_of(replies, target)
         except BaseException:
             self.close()
             raise
+
+    def ask(self, commands: Sequence[wire.Command], timeout: float) -> list[Any]:
+        """The replies to a batch, errors among them; `RemoteError` if they did not all come in time."""
+        deadline = time.monotonic() + timeout
+        if not self.clock.is_known(deadline - timeout):
+            self.send([("TIME",)], deadline)
+            self.clock.learn(self.read(deadline), time.monotonic())
+        self.send(commands, deadline)
+        values = [self.read(deadline) for _ in commands]
+        if wire.came_late(values):
+            self.clock.forget()
+        return values
 
     def send(self, commands: Sequence[wire.Command], deadline: float) -> None:
         """Write a batch before the monotonic time `deadline`."""
         try:
             self._socket.settimeout(max(deadline - time.monotonic(), 1e-4))
-            self._socket.sendall(wire.pack(commands))
+            self._socket.sendall(wire.pack(commands, self.clock.deadline(deadline)))
         except TimeoutError:
             raise RemoteTimeout("the server took no more bytes in time") from None
         except OSError as error:
@@ -105,46 +122,60 @@ class Pipe:
     def call(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
         """The replies to a batch, errors among them; `RemoteError` if they did not all come in time."""
         if not self._slots.take(timeout + self._connect_timeout):
-            raise RemoteTimeout("no connection came free in time")
+            raise wire.Crowded("no connection came free in time")
         try:
-            link = self._idle.pop() if self._idle else self._open()
-        except BaseException:
-            self._slots.give()
-            raise
-        try:
-            deadline = time.monotonic() + timeout
-            link.send(commands, deadline)
-            values = [link.read(deadline) for _ in commands]
-        except BaseException:
-            link.close()
-            raise
-        else:
-            self._idle.append(link)
-            return wire.Replies(values, link.node)
+            return self._call(commands, timeout)
         finally:
             self._slots.give()
 
-    def _open(self) -> Wire:
-        return Wire(self._target, self._connect_timeout)
+    def _call(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
+        idle = self._idle  # `reset` puts another list in its place: what is in use then is not kept
+        try:
+            link = idle.pop()
+        except IndexError:
+            link = Wire(self._target, self._connect_timeout, wire.greeting)
+        try:
+            values = link.ask(commands, timeout)
+            if wire.lost_primary(values):
+                raise RemoteUnavailable(f"{self._target.label} is not the primary")
+        except RemoteUnavailable:
+            # What broke this one has most likely broken the others.
+            link.close()
+            self.reset()
+            raise
+        except BaseException:
+            link.close()
+            raise
+        if idle is self._idle:
+            idle.append(link)
+        else:
+            link.close()
+        return wire.Replies(values, link.node)
+
+    def reset(self) -> None:
+        """Use none of the present sockets again."""
+        idle, self._idle = self._idle, []
+        for link in idle:
+            link.close()
 
     def close(self) -> None:
-        """Close the idle sockets. Those in use are closed when their caller fails or by the next close."""
-        while self._idle:
-            self._idle.pop().close()
+        """Close the idle sockets; those in use are closed when they are done."""
+        self.reset()
 
 
 class Subscription:
     """A connection that only listens."""
 
-    def __init__(self, link: Wire, timeout: float) -> None:
+    def __init__(self, link: Wire, target: Target, timeout: float) -> None:
         self._link = link
+        self._target = target
         self._timeout = timeout
 
     @classmethod
     def open(cls, target: Target, channels: Sequence[str], timeout: float) -> Subscription:
         """Subscribe, and return when the server has confirmed every channel."""
         deadline = time.monotonic() + timeout
-        link = Wire(target, timeout, scripts=False)
+        link = Wire(target, timeout, wire.listening_greeting)
         try:
             link.send([("SUBSCRIBE", *channels)], deadline)
             for _ in channels:
@@ -154,11 +185,19 @@ class Subscription:
         except BaseException:
             link.close()
             raise
-        return cls(link, timeout)
+        return cls(link, target, timeout)
 
     def ping(self) -> None:
-        """Ask for a pong; it arrives among the messages."""
-        self._link.send([("PING",)], time.monotonic() + self._timeout)
+        """Ask who answers; the pong arrives among the messages."""
+        self._link.send([wire.ROLE], time.monotonic() + self._timeout)
+
+    def is_pong(self, push: Any) -> bool:
+        """Whether this is the answer to a ping; `RemoteUnavailable` if it is another's than it was."""
+        if isinstance(push, list):
+            return False
+        if wire.node_in(push, self._target) != self._link.node:
+            raise RemoteUnavailable("the server has become another primary")
+        return True
 
     def next(self, timeout: float) -> Any:
         """The next push as the server sent it, or None when none came within `timeout` seconds."""

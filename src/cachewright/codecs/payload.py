@@ -130,6 +130,27 @@ class PayloadCodec:
         except Exception as error:  # codecs and compressors of users and other packages
             raise CodecError(f"cannot decode: {type(error).__name__}: {error}") from error
 
+    @property
+    def sealed(self) -> bool:
+        """Whether nothing unsealed is believed."""
+        return self._sealer is not None
+
+    def encode_absence(self, aad: bytes) -> tuple[int, int, bytes]:
+        """That there is no value, sealed where values are."""
+        return self._wrap(b"", _ABSENCE + aad) if self._sealer is not None else (0, 0, b"")
+
+    def check_absence(self, code: int, flags: int, data: bytes, aad: bytes) -> None:
+        """Raises `CodecError` unless `encode_absence` made these."""
+        if self._sealer is None and (code or flags or data):
+            raise CodecError("an absence that carries something")
+        if self._sealer is not None:
+            try:
+                self._unwrap(flags, data, _ABSENCE + aad)
+            except CodecError:
+                raise
+            except Exception as error:  # sealers of users
+                raise CodecError(f"cannot open: {type(error).__name__}") from error
+
     def _encode_foreign(self, value: Any) -> bytes:
         if self._sealer is None and is_sensitive(type(value)):
             raise CodecError(f"{type(value).__qualname__} is marked Sensitive: configure a sealer")
@@ -162,6 +183,9 @@ class PayloadCodec:
         inflater = own if own is not None and own.code == code else compressor_by_code(code)
         body: bytes = inflater.decompress(data, max_bytes=self.max_bytes)
         return body
+
+
+_ABSENCE = b"absent\0"
 
 
 def _codec_aad(code: int, aad: bytes) -> bytes:

@@ -71,10 +71,17 @@ _encode_meta = msgspec.msgpack.Encoder().encode
 _meta_decoder = msgspec.msgpack.Decoder(tuple[bytes, dict[str, bytes], str | None])
 
 
+Meta = tuple[bytes, Stamps, str | None]
+
+
 @lru_cache(maxsize=4096)
-def _decode_meta(meta: bytes) -> tuple[bytes, Stamps, str | None]:
+def _decode_short(meta: bytes) -> Meta:
     # Entries made from the same things carry the same bytes here, so most hits skip the parsing.
     return _meta_decoder.decode(meta)
+
+
+def _decode_meta(meta: bytes) -> Meta:
+    return _decode_short(meta) if len(meta) <= 512 else _meta_decoder.decode(meta)
 
 
 def pack(envelope: Envelope) -> bytes:
@@ -110,7 +117,7 @@ def unpack(data: bytes) -> Envelope:
         raise CodecError("an entry whose header makes no sense")
     try:
         node, stamps, key = _decode_meta(data[HEAD_BYTES:end])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CodecError(f"an entry whose tags cannot be read: {error}") from None
     return Envelope(
         fill=fill,

@@ -22,6 +22,7 @@ from cachewright.errors import ConfigurationError, InvalidKey
 from cachewright.types import Key
 
 MAX_KEY_BYTES = 512
+LONGEST_KEY = 65_536
 _PLAIN = re.compile(r"(?!-?\d+$)[A-Za-z0-9_.@/+=,;!$&'()-]+").fullmatch
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.@/+=,;!$&'()-]")
 _ON_SERVER = re.compile(r"[!-z|~]+").fullmatch
@@ -33,12 +34,28 @@ def as_key(key: Key) -> str:
     if isinstance(key, str):
         if not key:
             raise InvalidKey("a key must not be empty")
-        return str(key)
+        return _checked(str(key))
     if isinstance(key, tuple) and key:
-        return ":".join(map(spell, key))
+        return _checked(":".join(map(spell, key)))
     raise InvalidKey(
         f"a key is a string or a tuple of parts, not {type(key).__name__}: write it as ('name', part)"
     )
+
+
+def _checked(key: str) -> str:
+    if len(key) > LONGEST_KEY:
+        raise InvalidKey(
+            f"a key of {len(key)} characters: use a digest of it ({LONGEST_KEY} at most)"
+        )
+    if key.isascii():
+        return key
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise InvalidKey(
+            "a key with lone surrogates is no text: pass it as a part of a tuple"
+        ) from None
+    return key
 
 
 def spell(part: Any) -> str:
@@ -155,20 +172,19 @@ class KeySpace:
     that are not plain ASCII. The braces are a cluster's hash tag: what belongs to a key lies in its slot.
     """
 
-    def __init__(self, namespace: str, *, private: bool = False) -> None:
+    def __init__(self, namespace: str) -> None:
         if not isinstance(namespace, str) or not _NAMESPACE(namespace):
             raise ConfigurationError(
                 f"namespace must be 1 to 100 letters, digits or any of '_./-', not {namespace!r}"
             )
         self.namespace = namespace
-        self._private = private
         self.bus = f"{namespace}:bus:1"
         self.wake = f"{namespace}:wake:1:"
         self.sequence = f"{namespace}:seq"
 
     def is_digest(self, key: str) -> bool:
         """Whether the key's name on the server is a digest, so that the entry must carry the key itself."""
-        return self._private or len(key) > MAX_KEY_BYTES or not _ON_SERVER(key)
+        return len(key) > MAX_KEY_BYTES or not _ON_SERVER(key)
 
     def entry(self, key: str) -> str:
         """The name of the entry of `key`."""
@@ -188,5 +204,5 @@ class KeySpace:
         if not self.is_digest(key):
             return f":{{{key}}}"
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
-        start = "" if self._private else re.sub(r"[^A-Za-z0-9_.:-]", "_", key[:40])
+        start = re.sub(r"[^A-Za-z0-9_.:-]", "_", key[:40])
         return f"#{{{start}~{digest}}}"

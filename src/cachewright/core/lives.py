@@ -30,9 +30,13 @@ class Lives:
         if sum(given is not None for given in (ttl, expires_at, sliding)) > 1:
             raise ConfigurationError("give one of ttl, expires_at and sliding, not several")
         if expires_at is not None:
-            left = max(0.0, until(expires_at, self._time()))
-            return policy, lambda value: Lifetime(left, left)
+            until(expires_at, 0.0)  # refuses what is no aware datetime, before anything is loaded
+            return policy, lambda value: self._until(expires_at)
         return _but(policy, ttl, sliding), None
+
+    def _until(self, expires_at: datetime) -> Lifetime:
+        left = max(0.0, until(expires_at, self._time()))
+        return Lifetime(left, left)
 
     def of(self, policy: Policy, life: Life | None, value: Any) -> Lifetime:
         """How long this value lives."""

@@ -6,7 +6,7 @@ A load collects the tags and stamps of all that is read inside it, so that they 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum, auto
@@ -29,15 +29,22 @@ class Mode(Enum):
 class Load:
     """One load under way, and what its value is made from."""
 
-    __slots__ = ("gathered", "key", "late", "parent", "poisoned")
+    __slots__ = ("domain", "ended", "gathered", "keys", "late", "parent", "poisoned", "verify")
 
-    def __init__(self, key: str, parent: Load | None) -> None:
-        self.key = key
+    def __init__(
+        self, keys: Collection[str], domain: object, parent: Load | None, *, verify: bool = False
+    ) -> None:
+        self.keys = keys
+        self.domain = domain
+        """Within which stamps mean the same: a server and namespace, or one cache without a server."""
         self.parent = parent
+        self.verify = verify
+        """Whether its parts are verified at the server as well."""
         self.gathered: Stamps = {}
         self.late: set[str] = set()
         self.poisoned = False
         """Whether some part cannot be vouched for, so that the whole must not be stored."""
+        self.ended = False
 
     def tag(self, *tags: str | tuple[object, ...]) -> None:
         """Name what the value depends on, now that it is known.
@@ -55,15 +62,6 @@ class Load:
             if self.gathered.setdefault(tag, stamp) != stamp:
                 self.poisoned = True
 
-    def is_loading(self, key: str) -> bool:
-        """Whether `key` is being loaded here or further out."""
-        load: Load | None = self
-        while load is not None:
-            if load.key == key:
-                return True
-            load = load.parent
-        return False
-
 
 LIVE: set[object] = set()
 """The contexts of this module that are open anywhere in the process: while it is empty, the hit path asks no further.
@@ -74,14 +72,37 @@ _load: ContextVar[Load | None] = ContextVar("cachewright_load", default=None)
 _modes: ContextVar[tuple[tuple[object, Mode], ...]] = ContextVar("cachewright_modes", default=())
 
 
-def collecting_load() -> Load | None:
-    """The load under way in this context, or None."""
-    return _load.get()
+def enclosing_load() -> Load | None:
+    """The load under way in this context, or None. A task that outlives the load it began in is in none."""
+    load = _load.get()
+    return None if load is None or load.ended else load
+
+
+def collecting_load(domain: object) -> Load | None:
+    """The load that is made from what is read now in `domain`, or None.
+
+    What a load reads from another domain cannot be vouched for there, so it is not stored.
+    """
+    load = enclosing_load()
+    if load is None or load.domain == domain:
+        return load
+    load.gather(None)
+    return None
+
+
+def is_loading(key: str, domain: object) -> bool:
+    """Whether this context is inside a load of that key."""
+    load = enclosing_load()
+    while load is not None:
+        if key in load.keys and load.domain == domain:
+            return True
+        load = load.parent
+    return False
 
 
 def current_load() -> Load:
     """The load under way, to name tags on; outside of any load, one that forgets."""
-    return _load.get() or Load("", None)
+    return enclosing_load() or Load((), None, None)
 
 
 @contextmanager
@@ -94,6 +115,8 @@ def collecting(load: Load | None) -> Iterator[None]:
     finally:
         LIVE.discard(open_context)
         _load.reset(token)
+        if load is not None:
+            load.ended = True
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any, Protocol
 
@@ -11,8 +12,10 @@ from cachewright.core.entry import ALWAYS, CachedError, Entry, SlidingEntry, Sta
 from cachewright.core.envelope import Envelope, Kind
 from cachewright.core.keys import KeySpace
 from cachewright.core.policy import AdaptiveTtl, Lifetime, Policy, as_float
-from cachewright.errors import CodecError
+from cachewright.errors import CodecError, ConfigurationError
 from cachewright.types import ABSENT
+
+_DIGITS = re.compile(rb"-?[0-9]{1,16}").fullmatch
 
 
 class Payloads(Protocol):
@@ -23,6 +26,16 @@ class Payloads(Protocol):
 
     def decode(self, code: int, flags: int, data: bytes, aad: bytes) -> Any:
         """The value; raises only `CodecError`."""
+
+    @property
+    def sealed(self) -> bool:
+        """Whether nothing unsealed is believed."""
+
+    def encode_absence(self, aad: bytes) -> tuple[int, int, bytes]:
+        """As `encode`, for that there is no value."""
+
+    def check_absence(self, code: int, flags: int, data: bytes, aad: bytes) -> None:
+        """Raises `CodecError` unless `encode_absence` made these."""
 
 
 class Packer:
@@ -45,8 +58,10 @@ class Packer:
         cost: float = 0.0,
     ) -> bytes:
         """The bytes of an entry that is stored at wall-clock time `now`. Raises `CodecError`."""
-        kind, code, flags, payload = Kind.NEGATIVE, 0, 0, b""
-        if value is not ABSENT:
+        if value is ABSENT:
+            kind = Kind.NEGATIVE
+            code, flags, payload = self._payloads.encode_absence(self._aad(key))
+        else:
             kind = Kind.SLIDING if life.window else Kind.VALUE
             code, flags, payload = self._payloads.encode(value, self._aad(key))
         return env.pack(
@@ -79,6 +94,8 @@ class Packer:
         stamps: Stamps,
     ) -> tuple[bytes, bytes]:
         """A counter's entry, and the part of it that says what it was made from."""
+        if self._payloads.sealed:
+            raise ConfigurationError("counters cannot be sealed: count in a cache without seal=")
         digits = b"%d" % number
         data = env.pack(
             Envelope(
@@ -109,18 +126,22 @@ class Packer:
 
     def value(self, key: str, envelope: Envelope) -> Any:
         """The value of an entry; `ABSENT` for a negative one. Raises `CodecError`."""
+        parts = envelope.code, envelope.flags, envelope.payload, self._aad(key)
         if envelope.kind == Kind.NEGATIVE:
+            self._payloads.check_absence(*parts)
             return ABSENT
         if envelope.kind == Kind.COUNTER:
-            try:
-                return int(envelope.payload)
-            except ValueError:
-                raise CodecError("a counter that is no number") from None
+            return self._counted(envelope.payload)
         if envelope.kind not in (Kind.VALUE, Kind.SLIDING):
             raise CodecError("an entry of an unknown kind")
-        return self._payloads.decode(
-            envelope.code, envelope.flags, envelope.payload, self._aad(key)
-        )
+        return self._payloads.decode(*parts)
+
+    def _counted(self, digits: bytes) -> int:
+        if self._payloads.sealed:
+            raise CodecError("a counter, which cannot be sealed, in a cache that seals")
+        if not _DIGITS(digits):
+            raise CodecError("a counter that is no number")
+        return int(digits)
 
     def _aad(self, key: str) -> bytes:
         return f"{self._keys.namespace}\0{key}".encode("utf-8", "surrogatepass")
@@ -160,10 +181,6 @@ def to_entry(
     """
     fresh, usable = now + life.fresh, now + life.usable
     early = refresh_point(policy, fresh, ttl=ttl, cost=cost, draw=draw)
-    if policy.l1_ttl is not None:
-        # Clipped at both ends, so that what comes after is a read of L2 and not a refresh.
-        end = now + as_float(policy.l1_ttl)
-        fresh, usable = min(fresh, end), min(usable, end)
     thoughtful = (
         careful
         or policy.copy
@@ -181,6 +198,18 @@ def to_entry(
         cost=cost,
         fill=fill,
     )
+
+
+def clip(entry: Entry, policy: Policy, now: float) -> bool:
+    """Limit an entry's stay in L1 to the policy's `l1_ttl`; False if it may not stay at all."""
+    if policy.l1_ttl is None:
+        return True
+    end = now + as_float(policy.l1_ttl)
+    # At both ends, so that what comes after is a read of L2 and not a refresh.
+    entry.usable_until = min(entry.usable_until, end)
+    entry.fresh_until = min(entry.fresh_until, end)
+    entry.hot_until = min(entry.hot_until, end)
+    return end > now
 
 
 def to_sliding(value: Any, life: Lifetime, *, now: float, stamps: Stamps) -> SlidingEntry:

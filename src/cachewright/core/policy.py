@@ -71,7 +71,8 @@ class Timeouts:
 
     `call`: one remote call. `connect`: opening a connection. `load_soft`: how long a caller waits for a load
     when a stale value could be served instead (None: never serve it for slowness). `load`: after this a load no
-    longer holds its key, and whoever waits for it gets `LoadTimeout`.
+    longer keeps its lease. A coroutine is cancelled then; a function in a thread cannot be stopped, so its own caller
+    waits on, and those who joined it get `LoadTimeout` after twice the time, the wait for another process included.
     """
 
     call: float = 0.1

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from itertools import islice
 
 from cachewright.core.entry import Stamps
 from cachewright.core.keys import as_key, spell
@@ -54,8 +55,8 @@ def row_tag(table: str, *key: object) -> str:
 class TagClock:
     """The stamps this process knows, and one integer that moves when any of them is forgotten.
 
-    `lock` guards changes; reading needs none. `limit` bounds the known stamps: beyond it all are forgotten,
-    which costs a round trip and never an old value.
+    `lock` guards changes; reading needs none. `limit` bounds the known stamps: beyond it the oldest are forgotten,
+    which costs round trips and never an old value.
     """
 
     def __init__(self, lock: AbstractContextManager[object], *, limit: int = 100_000) -> None:
@@ -83,10 +84,21 @@ class TagClock:
         with self._lock:
             if issued != self.epoch or not self.linked:
                 return
-            if len(self.known) + len(stamps) > self.limit:
-                self.known.clear()
-                self.epoch += 1
+            self.make_room(len(stamps))
             self.known.update(stamps)
+
+    def make_room(self, more: int) -> None:
+        """Forget the oldest stamps when there would be too many. The caller holds the lock.
+
+        The epoch may stay: entries that matched go on until it moves, and then, unknown, match no more.
+        """
+        if len(self.known) + more <= self.limit:
+            return
+        everywhere = self.known.pop(NAMESPACE, None)
+        for tag in list(islice(self.known, self.limit // 8)):
+            del self.known[tag]
+        if everywhere is not None:
+            self.known[NAMESPACE] = everywhere
 
     def forget(self, tags: Iterable[str]) -> None:
         """An invalidation: erase the stamps and move the epoch. The caller holds the lock."""
@@ -108,23 +120,23 @@ class TagClock:
 class LocalStamps:
     """The stamps of a cache without a server: the clock itself is the authority. The caller holds the clock's lock.
 
-    A stamp is the serial number of the invalidation it was made after, and one that is never made twice.
+    A stamp is the epoch it was made in and a serial number; `domain`, random bytes, tells it from other caches'.
     """
 
-    def __init__(self, clock: TagClock) -> None:
+    def __init__(self, clock: TagClock, domain: bytes) -> None:
         self._clock = clock
+        self._domain = domain
         self._made = 0
 
     def read(self, tags: Iterable[str]) -> Stamps:
         """The stamps of `tags`; the missing ones are made."""
         known, clock = self._clock.known, self._clock
         wanted = list(tags)
-        if len(known) + len(wanted) > clock.limit:
-            clock.forget_all(linked=True)
+        clock.make_room(len(wanted))
         for tag in wanted:
             if tag not in known:
                 self._made += 1
-                known[tag] = b"%d:%d" % (clock.epoch, self._made)
+                known[tag] = b"%d:%d:%b" % (clock.epoch, self._made, self._domain)
         return {tag: known[tag] for tag in wanted}
 
     @staticmethod

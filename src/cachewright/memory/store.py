@@ -70,14 +70,23 @@ class MemoryStore:
         """All keys, in no useful order."""
         return list(self.table)
 
-    def put(self, key: str, entry: Entry, now: float, weight: int = 1) -> bool:
+    def put(
+        self,
+        key: str,
+        entry: Entry,
+        now: float,
+        weight: int = 1,
+        *,
+        gone: list[Entry] | None = None,
+    ) -> bool:
         """Store `entry` in place of what `key` had; False when `weight` is above `max_bytes`.
 
         A refused entry still removes the one it was to replace. A weight below 1 counts as 1. An
         entry that replaces another keeps its hits. To bring the deadline of a stored entry
         forward, change it and put the same object again; to extend one, changing it is enough.
+        `gone`: a list that takes what left, for callers who hold a lock of their own.
         """
-        gone: list[Entry] = []  # freed after the lock: a finaliser may take other locks
+        gone = [] if gone is None else gone  # freed after the lock: a finaliser may take others
         with self._lock:
             if now >= self._wheel.due:
                 self._expire(now, _EXPIRED_PER_PUT, gone)
@@ -97,9 +106,9 @@ class MemoryStore:
                 self._wheel.add(key, entry.usable_until, now)
         return True
 
-    def drop(self, key: str) -> Entry | None:
-        """Remove and return the entry of `key`; None if there is none."""
-        gone: list[Entry] = []
+    def drop(self, key: str, *, gone: list[Entry] | None = None) -> Entry | None:
+        """Remove and return the entry of `key`; None if there is none. `gone`: as for `put`."""
+        gone = [] if gone is None else gone
         with self._lock:
             entry = self.table.get(key)
             if entry is not None:
@@ -115,9 +124,9 @@ class MemoryStore:
             self._remove(entry, gone)
         return True
 
-    def clear(self) -> None:
-        """Remove everything. Counters stay."""
-        gone: list[Entry] = []
+    def clear(self, *, gone: list[Entry] | None = None) -> None:
+        """Remove everything. Counters stay. `gone`: as for `put`."""
+        gone = [] if gone is None else gone
         with self._lock:
             self._queues.clear(gone)
             self.table.clear()

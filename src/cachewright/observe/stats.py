@@ -34,8 +34,8 @@ class Snapshot:
     """A cache's numbers at one moment, since it was made.
 
     `hits` = `l1_hits` + `l2_hits`, both counting stale and negative ones too; `loads` that ran, `load_seconds` in
-    all; `joined`: callers who shared another's load; `stale`: hits served past their TTL; `entries` and `bytes` in
-    L1; `link`: whether this process hears of invalidations ("up", "lost", "none" without a server).
+    all; `joined`: callers who shared another's load; `stale`: hits served past their TTL; `entries` in L1, and
+    their `bytes` where `max_bytes` bounds them, else 0; `link`: whether this process hears of invalidations ("up", "lost", "none" without a server).
     """
 
     namespace: str

@@ -20,6 +20,7 @@ class Breaker:
         self._pause = pause
         self._closed_at = 0.0
         """When the next call may try; 0 while calls flow."""
+        self._probing = False
 
     @property
     def is_open(self) -> bool:
@@ -33,6 +34,7 @@ class Breaker:
         if now < self._closed_at:
             return False
         self._closed_at = now + self._pause
+        self._probing = True
         return True
 
     def succeeded(self) -> None:
@@ -41,14 +43,19 @@ class Breaker:
             self._count = 0
             self._pause = self._first
             self._closed_at = 0.0
+            self._probing = False
 
     def failed(self, now: float) -> bool:
         """No answer came. True if this opened the breaker."""
         self._count += 1
         if self._count < self._limit:
             return False
-        opened = not self._closed_at
-        if not opened:
+        if not self._closed_at:
+            self._closed_at = now + self._pause
+            return True
+        if self._probing:
+            # Only the probe's failure says something new; stragglers of the burst that opened it do not.
+            self._probing = False
             self._pause = min(self._pause * 2, self._longest)
-        self._closed_at = now + self._pause
-        return opened
+            self._closed_at = now + self._pause
+        return False

@@ -6,8 +6,7 @@ or too long a message is `None`, to be counted and ignored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -59,13 +58,16 @@ def wake(data: bytes) -> Wake | None:
 
 
 def batches(keys: Sequence[str], tags: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
-    """Keys and tags in portions that one message and one script call can carry."""
-    yield from ((part, []) for part in _portions(keys[:-BATCH] if len(keys) > BATCH else []))
-    yield from (([], part) for part in _portions(tags[:-BATCH] if len(tags) > BATCH else []))
-    yield list(keys[-BATCH:]), list(tags[-BATCH:])
-
-
-def _portions(names: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(names)
-    while portion := list(islice(rest, BATCH)):
-        yield portion
+    """Keys and tags in portions that one message and one script call can carry; at least one, maybe empty."""
+    names = [(0, key) for key in keys] + [(1, tag) for tag in tags]
+    portion: tuple[list[str], list[str]] = ([], [])
+    size = count = 0
+    for kind, name in names:
+        # Up to four bytes a character; a key has 65,536 of them at most.
+        if count == BATCH or size + 4 * len(name) > MAX_BYTES // 2:
+            yield portion
+            portion, size, count = ([], []), 0, 0
+        portion[kind].append(name)
+        size += 4 * len(name)
+        count += 1
+    yield portion

@@ -9,6 +9,14 @@ from typing import Literal
 
 from cachewright.core.entry import Stamps
 
+Outcome = Literal["lease", "entry", "held", "marked"]
+OUTCOMES: dict[bytes, Outcome] = {
+    b"lease": "lease",
+    b"entry": "entry",
+    b"held": "held",
+    b"marked": "marked",
+}
+
 
 @dataclass(slots=True)
 class Found:
@@ -29,7 +37,7 @@ class Found:
 class Acquired:
     """How asking for a lease ended."""
 
-    outcome: Literal["lease", "entry", "held", "marked"]
+    outcome: Outcome
     node: bytes
     stamps: dict[str, bytes | None]
     base: bytes

@@ -32,10 +32,28 @@ NAMES = (
 )
 
 
+PARTS: dict[str, tuple[str, ...]] = {
+    "acquire": ("fence",),
+    "count": ("fence",),
+    "invalidate": ("marks",),
+    "mark": ("fence", "marks"),
+    "store": ("fence",),
+    "touch": ("fence",),
+}
+"""What several verbs begin with."""
+
+FENCED = frozenset(verb for verb, parts in PARTS.items() if "fence" in parts)
+"""Verbs whose last argument is a deadline, which the connection fills in."""
+
+
+def _read(name: str) -> bytes:
+    return files("cachewright.redis").joinpath("lua", f"{name}.lua").read_bytes()
+
+
 @cache
 def script(name: str) -> Script:
     """The script of a verb."""
-    source = files("cachewright.redis").joinpath("lua", f"{name}.lua").read_bytes()
+    source = b"".join(map(_read, (*(f"{part}.part" for part in PARTS.get(name, ())), name)))
     # The server names scripts by SHA-1; nothing rests on its strength.
     return Script(name, source, sha1(source, usedforsecurity=False).hexdigest().encode())
 

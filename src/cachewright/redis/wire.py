@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 import hiredis
 
-from cachewright.errors import RemoteError, RemoteUnavailable
+from cachewright.errors import RemoteError, RemoteTimeout, RemoteUnavailable
 from cachewright.redis.scripts import loading
 from cachewright.redis.target import Target
 
@@ -30,8 +31,59 @@ class Replies:
     node: bytes
 
 
-def pack(commands: Sequence[Command]) -> bytes:
-    """The commands as one piece of RESP."""
+DEADLINE = "deadline"
+"""Stands, by identity, as the last argument of commands that must not run late."""
+
+
+class Crowded(RemoteTimeout):
+    """No connection came free in time: the callers are many, not the server at fault."""
+
+
+class ServerClock:
+    """The server's clock as seen from here, to tell it when a caller will have given up.
+
+    Taken when the answer arrives, so a deadline is early by the answer's way at the most, and never late.
+    """
+
+    LASTS = 60.0
+    """Seconds, after which the clocks may have drifted."""
+
+    def __init__(self) -> None:
+        self._ahead_us = 0
+        self._until = 0.0
+
+    def is_known(self, now: float) -> bool:
+        """Whether `deadline` can be asked at monotonic time `now`."""
+        return now < self._until
+
+    def learn_soon(self, now: float) -> None:
+        """An answer is on its way: what is known has to serve until then."""
+        self._until = now + 1.0
+
+    def learn(self, reply: Any, now: float) -> None:
+        """Take what TIME answered at monotonic time `now`. Nonsense is ignored, and nothing is fenced then."""
+        if (
+            isinstance(reply, list)
+            and len(reply) == 2
+            and all(isinstance(p, bytes) and p.isdigit() for p in reply)
+        ):
+            self._ahead_us = int(reply[0]) * 1_000_000 + int(reply[1]) - round(now * 1e6)
+            self._until = now + self.LASTS
+
+    def forget(self) -> None:
+        """It refused a call as late that was not: the clocks have moved apart."""
+        self._until = 0.0
+
+    def deadline(self, at: float) -> int:
+        """The monotonic time `at` in microseconds of the server's clock, 0 where that is not known."""
+        return round(at * 1e6) + self._ahead_us if self._ahead_us else 0
+
+
+def pack(commands: Sequence[Command], deadline: int = 0) -> bytes:
+    """The commands as one piece of RESP; `deadline` in place of `DEADLINE`."""
+    commands = [
+        (*command[:-1], deadline) if command[-1] is DEADLINE else command for command in commands
+    ]
     return b"".join([hiredis.pack_command(cast(_One, command)) for command in commands])
 
 
@@ -40,27 +92,41 @@ def reader() -> hiredis.Reader:
     return hiredis.Reader(protocolError=RemoteUnavailable, replyError=ServerError)
 
 
-def greeting(target: Target, *, scripts: bool = True) -> list[Command]:
-    """What a new connection says first. The last command is INFO replication."""
+ROLE: Command = ("INFO", "replication")
+
+
+def greeting(target: Target) -> list[Command]:
+    """What a new connection says first. The last two commands are TIME and INFO replication."""
     commands: list[Command] = []
-    try:
-        login = target.login()
-    except (
-        Exception
-    ) as error:  # a credential provider is the user's code; its failure is the connection's
-        raise RemoteUnavailable(
-            f"{target.label}: no credentials ({type(error).__name__})"
-        ) from error
+    login = _login(target)
     if login:
         commands.append(("AUTH", *login))
     if target.db:
         commands.append(("SELECT", target.db))
     if target.client_name:
         commands.append(("CLIENT", "SETNAME", target.client_name))
-    if scripts:
-        commands.extend(loading())
-    commands.append(("INFO", "replication"))
-    return commands
+    commands.extend(loading())
+    return [*commands, ("TIME",), ROLE]
+
+
+def listening_greeting(target: Target) -> list[Command]:
+    """What a connection that listens says first: RESP3 lets it ask while it is subscribed."""
+    login = _login(target)
+    hello = ("HELLO", 3, "AUTH", *login) if len(login) == 2 else ("HELLO", 3)
+    if len(login) == 1:
+        hello = ("HELLO", 3, "AUTH", "default", *login)
+    return [hello, ("TIME",), ROLE]
+
+
+def _login(target: Target) -> tuple[str, ...]:
+    try:
+        return target.login()
+    except (
+        Exception
+    ) as error:  # a credential provider is the user's code; its failure is the connection's
+        raise RemoteUnavailable(
+            f"{target.label}: no credentials ({type(error).__name__})"
+        ) from error
 
 
 def node_of(replies: Sequence[Any], target: Target) -> bytes:
@@ -68,10 +134,39 @@ def node_of(replies: Sequence[Any], target: Target) -> bytes:
     for reply in replies:
         if isinstance(reply, ServerError):
             raise RemoteUnavailable(f"{target.label} refused the connection: {reply}")
-    info = dict(line.split(b":", 1) for line in replies[-1].split(b"\r\n") if b":" in line)
+    return node_in(replies[-1], target)
+
+
+@contextmanager
+def making_sense() -> Iterator[None]:
+    """Replies that are read inside have the shape the commands ask for, or the server is at fault."""
+    try:
+        yield
+    except (TypeError, AttributeError, ValueError, LookupError) as error:
+        raise ServerError(f"a reply that makes no sense: {type(error).__name__}") from error
+
+
+def node_in(said: Any, target: Target) -> bytes:
+    """The replication id in an answer to `ROLE`, 16 bytes; `RemoteUnavailable` if it is no primary's."""
+    if not isinstance(said, bytes):
+        raise RemoteUnavailable(f"{target.label} answers nonsense: it is no Redis or Valkey")
+    info = dict(line.split(b":", 1) for line in said.split(b"\r\n") if b":" in line)
     if info.get(b"role") != b"master":
         raise RemoteUnavailable(f"{target.label} is a replica: give the address of the primary")
     return bytes(info.get(b"master_replid", b"")[:16])
+
+
+def lost_primary(values: Sequence[Any]) -> bool:
+    """Whether the node that answered is no longer, or not yet, the one to ask."""
+    return any(
+        isinstance(v, ServerError) and str(v).startswith(("READONLY", "LOADING", "MASTERDOWN"))
+        for v in values
+    )
+
+
+def came_late(values: Sequence[Any]) -> bool:
+    """Whether the server refused a command for being late."""
+    return any(isinstance(v, ServerError) and str(v).startswith("LATE") for v in values)
 
 
 def lost_scripts(values: Sequence[Any]) -> bool:

@@ -1,7 +1,7 @@
 -- Take the right to fill a key, unless somebody filled it meanwhile or holds that right.
 -- KEYS[1] entry  KEYS[2] lease
 -- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] fill id of the entry the caller saw and will not use, '' for none
--- ARGV[4] id of the caller's process, to be woken when the lease ends, '' for none
+-- ARGV[4] id of the caller's process, to be woken when the lease ends, '' for none  ARGV[5] deadline (see fence)
 -- Reply: {'lease'} | {'entry', bytes} | {'held', ms left} | {'marked'}
 local fill = redis.pcall('GETRANGE', KEYS[1], 4, 15)
 if type(fill) == 'table' then

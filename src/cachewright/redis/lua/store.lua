@@ -1,7 +1,7 @@
 -- Store an entry that a caller gave, not a loader: what is being loaded for the key is no longer wanted.
 -- KEYS[1] entry  KEYS[2] lease  KEYS[3] stamp of the key
 -- ARGV[1] bytes  ARGV[2] ttl in ms  ARGV[3] '*' to store whatever is there, else the fill id that must be there
--- ('' for none)  ARGV[4] channel  ARGV[5] message
+-- or may be gone ('' for none)  ARGV[4] channel  ARGV[5] message  ARGV[6] deadline (see fence)
 -- Reply: 1 stored, 0 something else is there, -1 a write is under way and nothing may be filled
 local held = redis.pcall('GET', KEYS[2])
 if type(held) == 'string' and string.sub(held, 1, 1) == '!' then
@@ -9,7 +9,7 @@ if type(held) == 'string' and string.sub(held, 1, 1) == '!' then
 end
 if ARGV[3] ~= '*' then
   local fill = redis.pcall('GETRANGE', KEYS[1], 4, 15)
-  if type(fill) == 'string' and fill ~= ARGV[3] then
+  if type(fill) == 'string' and fill ~= '' and fill ~= ARGV[3] then
     return 0
   end
 end

@@ -1,0 +1,100 @@
+"""The commands of L2, built: names, arguments, scripts. Nothing is sent from here; replies are read elsewhere."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from cachewright.core.keys import KeySpace
+from cachewright.redis import messages
+from cachewright.redis.scripts import FENCED, script
+from cachewright.redis.wire import DEADLINE, Command
+
+DAY_MS = 86_400_000
+
+
+class Commands:
+    """Commands for one namespace, sent by one process. `stamp_ms`: how long stamps last, in ms."""
+
+    def __init__(self, keys: KeySpace, process: str) -> None:
+        self.keys = keys
+        self.process = process
+        self.stamp_ms = DAY_MS
+
+    def outlive(self, seconds: float) -> bool:
+        """Stamps made from now on last longer than an entry of that life; whether they did not before."""
+        wanted = round(2000 * seconds)
+        if wanted <= self.stamp_ms:
+            return False
+        self.stamp_ms = wanted
+        return True
+
+    @staticmethod
+    def run(name: str, keys: Sequence[str], *arguments: bytes | str | float) -> Command:
+        """A script call; one that must not run late gets its deadline when it is sent."""
+        command = ("EVALSHA", script(name).sha, len(keys), *keys, *arguments)
+        return (*command, DEADLINE) if name in FENCED else command
+
+    def stamps(self, tags: Sequence[str]) -> Command:
+        """Read stamps, and make the missing ones."""
+        names = [*map(self.keys.tag, tags), self.keys.sequence]
+        return self.run("stamps", names, len(tags), secrets.token_hex(12), self.stamp_ms)
+
+    def names(self, keys: Sequence[str], tags: Sequence[str]) -> list[str]:
+        """What a change of these keys and tags touches, in the order that the scripts expect."""
+        names: list[str] = []
+        for key in keys:
+            names += (self.keys.entry(key), self.keys.lease(key), self.keys.tag("k:" + key))
+        return [*names, *map(self.keys.tag, tags), self.keys.sequence]
+
+    def message(self, keys: Sequence[str], tags: Sequence[str]) -> bytes:
+        """What everybody is told."""
+        return messages.encode(
+            messages.Invalidation(messages.VERSION, self.process, list(keys), list(tags))
+        )
+
+    def invalidations(
+        self, keys: Sequence[str], tags: Sequence[str], *, token: str
+    ) -> list[Command]:
+        """Drop keys and move tags; ends the mark of `token`, "" for none."""
+        return [
+            self.run(
+                "invalidate",
+                self.names(some, others),
+                len(some),
+                len(others),
+                secrets.token_hex(12),
+                self.stamp_ms,
+                token,
+                self.keys.bus,
+                self.message(some, others),
+            )
+            for some, others in messages.batches(keys, tags)
+        ]
+
+    def marks(
+        self,
+        keys: Sequence[str],
+        tags: Sequence[str],
+        *,
+        token: str,
+        lasting: float,
+        renewing: bool,
+    ) -> list[Command]:
+        """Put a writer's token in the place of entries and stamps, or renew it where it is."""
+        return [
+            self.run(
+                "mark",
+                self.names(some, others),
+                len(some),
+                len(others),
+                secrets.token_hex(12),
+                self.stamp_ms,
+                token,
+                self.keys.bus,
+                self.message(some, others),
+                round(lasting * 1000),
+                "renew" if renewing else "",
+            )
+            for some, others in messages.batches(keys, tags)
+        ]

@@ -1,0 +1,124 @@
+# Invalidations that did not arrive.
+"""Failed invalidations are owed: merged, bounded, sent before anything is read, and as soon as the link is back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from _async.steps import AsyncSource, until, until_read
+
+from cachewright import MISSING, AsyncCache
+from cachewright.core.tags import NAMESPACE
+from cachewright.embedded import EmbeddedServer
+from cachewright.redis.repairs import Repairs
+from cachewright.testing import RecordingListener
+from rig.proxy import FaultProxy
+
+
+async def value_read_back_after_an_invalidation_that_did_not_arrive(
+    server: EmbeddedServer, namespace: str, what: dict[str, Any]
+) -> tuple[str, str]:
+    source, events = AsyncSource("old"), RecordingListener()
+    with FaultProxy(server.url) as proxy:
+        async with AsyncCache(proxy.url, namespace=namespace, listeners=[events]) as cache:
+            assert await cache.get_or_load("k", source.load, tags=["row"]) == "old"
+            proxy.refuse()
+            proxy.cut()
+            source.value = "new"
+            await cache.invalidate(*what.get("keys", ()), tags=what.get("tags", ()))
+            meanwhile: str = await cache.get_or_load("k", source.load, tags=["row"])
+            proxy.heal()
+            await until(lambda: cache.stats().link == "up")
+            return meanwhile, await cache.get_or_load("k", source.load, tags=["row"])
+
+
+WAYS = pytest.mark.parametrize("what", [{"keys": ["k"]}, {"tags": ["row"]}], ids=["key", "tag"])
+
+
+@WAYS
+async def test_a_process_never_reads_back_what_it_has_itself_invalidated(
+    server: EmbeddedServer, namespace: str, what: dict[str, Any]
+) -> None:
+    seen = await value_read_back_after_an_invalidation_that_did_not_arrive(server, namespace, what)
+    assert seen == ("new", "new")
+
+
+@WAYS
+async def test_without_sending_repairs_first_it_reads_the_old_value_back(
+    valkey: EmbeddedServer, namespace: str, what: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(self: Repairs) -> tuple[list[str], list[str], int]:
+        return [], [], 0
+
+    monkeypatch.setattr(Repairs, "pending", nothing)
+    seen = await value_read_back_after_an_invalidation_that_did_not_arrive(valkey, namespace, what)
+    assert seen == ("new", "old")
+
+
+async def test_a_value_that_could_not_be_set_does_not_give_way_to_the_older_one(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    with FaultProxy(server.url) as proxy:
+        async with AsyncCache(proxy.url, namespace=namespace) as cache:
+            assert await cache.set("k", "old")
+            proxy.refuse()
+            proxy.cut()
+            assert not await cache.set("k", "new")
+            proxy.heal()
+            await until(lambda: cache.stats().link == "up")
+            assert await cache.get("k") is MISSING
+
+
+async def test_failed_invalidations_are_merged_and_sent_as_soon_as_the_link_is_back(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    source, events = AsyncSource("old"), RecordingListener()
+    with FaultProxy(server.url) as proxy:
+        async with (
+            AsyncCache(proxy.url, namespace=namespace, listeners=[events]) as writer,
+            AsyncCache(server.url, namespace=namespace) as reader,
+        ):
+            assert await reader.get_or_load("k", source.load, tags=["row"]) == "old"
+            proxy.refuse()
+            proxy.cut()
+            await until(lambda: writer.stats().link == "lost")
+            source.value = "new"
+            for _ in range(3):
+                await writer.invalidate("k", "l", tags=["row"])
+            assert writer.stats().pending_repairs == 3
+            assert await reader.get_or_load("k", source.load, tags=["row"]) == "old", (
+                "nobody could tell it, which is why a strict write exists"
+            )
+            proxy.heal()
+            # The writer is not called again.
+            await until_read(lambda: reader.get_or_load("k", source.load, tags=["row"]), "new", 4.0)
+            assert writer.stats().pending_repairs == 0
+            assert len(events.of("repaired")) == 1
+
+
+async def test_more_failed_invalidations_than_can_be_kept_become_a_clear(
+    server: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FaultProxy(server.url) as proxy:
+        async with (
+            AsyncCache(proxy.url, namespace=namespace) as writer,
+            AsyncCache(server.url, namespace=namespace) as reader,
+        ):
+            for key in ("a", "b", "untouched"):
+                assert await reader.set(key, "old")
+            assert writer.engine.store is not None
+            repairs = writer.engine.store.repairs
+            monkeypatch.setattr(repairs, "_limit", 3)
+            proxy.refuse()
+            proxy.cut()
+            await until(lambda: writer.stats().link == "lost")
+            for n in range(10):
+                await writer.invalidate(f"k{n}")
+                assert writer.stats().pending_repairs <= 3
+            assert ("tag", NAMESPACE) in repairs._names
+            proxy.heal()
+            await until(lambda: writer.stats().link == "up")
+            assert await writer.get("a") is MISSING, "whatever it was about, nothing old is read"
+            for key in ("a", "b", "untouched"):
+                await until_read(lambda key=key: reader.get(key), MISSING)  # type: ignore[misc]

@@ -1,0 +1,176 @@
+"""Two caches on one server, as two processes would have them: leases, marks, a bus that lags and breaks, evictions.
+
+What must not be here: what a cache may answer (`truth`), and what one cache does by itself (`machine`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from cachewright.core.tags import NAMESPACE, key_tag, prefix_tag, user_tag
+from cachewright.redis import messages
+from model.machine import DEATHS, WHO, CacheMachine
+from model.plans import COUNTERS, KEYS, SOME_TAGS, TAGS, Actor
+from model.truth import SERVER, Mark, tag_names
+from model.worlds import World
+
+SENTINEL = "drained"
+LIMIT = 600.0
+"""Seconds that a mark lasts: no sequence takes so long, so none runs out."""
+NO_TAGS: tuple[str, ...] = ()
+
+EVICTED = [
+    *(("entry", key) for key in (*KEYS, *COUNTERS)),
+    *(("lease", key) for key in KEYS),
+    *(("tag", key_tag(key)) for key in KEYS),
+    *(("tag", user_tag(tag)) for tag in TAGS),
+    ("tag", NAMESPACE),
+    ("tag", prefix_tag("p")),
+    ("sequence", ""),
+]
+"""What the server may lose: kind and name."""
+
+
+@dataclass(eq=False)
+class Writer:
+    """A two-phase write that has begun."""
+
+    actor: Actor
+    writing: Any
+    mark: Mark
+
+
+class FleetMachine(CacheMachine):
+    """Two caches in one namespace, which no other sequence has."""
+
+    views = ("left", "right")
+
+    def __init__(self, world: World, url: str, raw: redis.Redis) -> None:
+        self.raw = raw
+        self.namespace = secrets.token_hex(6)
+        self.url = url
+        super().__init__(world, namespace=self.namespace)
+        self.writers: list[Writer] = []
+        for actor in self.actors:
+            self.do(lambda actor=actor: actor.cache.ttl("p"))  # connects, which the first read would
+
+    def server(self, view: str) -> tuple[str, ...]:
+        """The server's URL, under a name that tells the connections of the two apart."""
+        return (f"{self.url}?client_name={self.namespace}-{view}",)
+
+    # ---------------------------------------------------------------- two-phase writes
+
+    @precondition(lambda self: len(self.writers) < 3)
+    @rule(who=WHO, keys=st.sampled_from([(), KEYS[:1], KEYS[1:2], KEYS[2:]]), tags=SOME_TAGS)
+    def begin(self, who: int, keys: tuple[str, ...], tags: tuple[str, ...]) -> None:
+        """Phase 1."""
+        if not keys and not tags:
+            return
+        actor = self.actor(who)
+        names = [*(f"key {key}" for key in keys), *tag_names(tags)]
+        writing = actor.cache.writing(keys=keys, tags=tags, limit=LIMIT)
+        self.do(getattr(writing, self.world.enter))
+        mark = Mark(names, set(names), {actor.view, SERVER})
+        self.truth.marks.append(mark)
+        self.writers.append(Writer(actor, writing, mark))
+
+    @precondition(lambda self: self.writers)
+    @rule(n=st.integers(0, 2))
+    def reassert(self, n: int) -> None:
+        """`before_commit`: marks that were lost are made again, and what came between is gone."""
+        writer = self.writers[n % len(self.writers)]
+        self.do(writer.writing.before_commit)
+        if writer.mark.marked != set(writer.mark.names):
+            writer.mark.marked = set(writer.mark.names)
+            writer.mark.told = {writer.actor.view, SERVER}
+
+    @precondition(lambda self: self.writers)
+    @rule(n=st.integers(0, 2))
+    def commit(self, n: int) -> None:
+        """The source commits, between the phases."""
+        self.truth.committed_under(self.writers[n % len(self.writers)].mark)
+
+    @precondition(lambda self: self.writers)
+    @rule(n=st.integers(0, 2))
+    def end(self, n: int) -> None:
+        """Phase 2."""
+        writer = self.writers.pop(n % len(self.writers))
+        self.truth.marks.remove(writer.mark)
+        self.do(lambda: getattr(writer.writing, self.world.exit)(None, None, None))
+        self.truth.invalidated(writer.actor.view, writer.mark.names)
+
+    @precondition(lambda self: self.writers)
+    @rule(n=st.integers(0, 2), commits=st.booleans())
+    def crash(self, n: int, commits: bool) -> None:
+        """The writer is never heard of again, whether or not its source has committed."""
+        writer = self.writers.pop(n % len(self.writers))
+        if commits:
+            self.truth.committed_under(writer.mark)
+        abandon(writer)
+
+    # ---------------------------------------------------------------- the bus
+
+    def settle(self, actor: Actor) -> None:
+        """Let a stamp that nobody uses be erased over the bus: then all that came before was heard."""
+        engine = actor.cache.engine
+        message = messages.Invalidation(messages.VERSION, "", [], [user_tag(SENTINEL)])
+        engine.tags.known[user_tag(SENTINEL)] = b"until it is heard of"
+
+        def is_heard() -> bool:
+            return user_tag(SENTINEL) not in engine.tags.known
+
+        for _ in range(100):
+            self.raw.publish(engine.keys.bus, messages.encode(message))
+            if self.world.until(is_heard, 0.05):
+                break
+        assert is_heard(), "the bus is silent"
+        self.truth.drained(actor.view)
+
+    @rule(who=WHO)
+    def drain(self, who: int) -> None:
+        self.settle(self.actor(who))
+
+    @rule(who=WHO, missed=st.sampled_from([None, *DEATHS]), settled=st.booleans())
+    def lose_link(self, who: int, missed: Any, settled: bool) -> None:
+        """A bus connection breaks, and the other cache invalidates something at that moment."""
+        actor, other = self.actor(who), self.actor(who + 1)
+        for client in self.raw.client_list(_type="pubsub"):
+            if client["name"] == f"{self.namespace}-{actor.view}":
+                self.raw.client_kill_filter(_id=client["id"])
+        if missed is not None:
+            self.kill(other, missed)
+        if settled:
+            self.settle(actor)
+
+    # ---------------------------------------------------------------- the server forgets
+
+    @rule(what=st.sampled_from(EVICTED))
+    def evict(self, what: tuple[str, str]) -> None:
+        """The server evicts an entry, a lease, a stamp or a mark."""
+        kind, name = what
+        keys = self.actors[0].cache.engine.keys
+        found = {"entry": keys.entry, "lease": keys.lease, "tag": keys.tag}
+        self.raw.delete(found[kind](name) if kind in found else keys.sequence)
+        self.worn |= kind in ("tag", "sequence")
+        self.lossy |= kind == "entry" or name == NAMESPACE
+        if kind == "lease":
+            self.truth.unmark(f"key {name}")
+        elif name in map(user_tag, TAGS):
+            self.truth.unmark(f"tag {name[2:]}")
+
+    def teardown(self) -> None:
+        for writer in self.writers:
+            abandon(writer)
+        super().teardown()
+
+
+def abandon(writer: Writer) -> None:
+    """As when its process dies: nobody renews the marks, nobody takes them back."""
+    writer.writing._keeping.__exit__(None, None, None)
+

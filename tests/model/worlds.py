@@ -1,0 +1,222 @@
+"""Threads and asyncio behind one face, so that one machine drives both.
+
+What a machine does is written as a *script*: a generator that yields functions; what a function returns, awaited
+where that is the world's way, is sent back into the script. Context managers around a `yield` hold in both worlds.
+
+What must not be here: what is done or checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+from cachewright import AsyncCache, Cache
+
+Script = Generator[Callable[[], Any], Any, Any]
+
+PATIENCE = 8.0
+"""Seconds after which whatever is waited for has gone wrong. Less than a lease lasts."""
+PAUSE = 0.0002
+
+
+class Gate(Protocol):
+    """A flag that a script can wait for."""
+
+    def set(self) -> None: ...
+    def wait(self) -> Any: ...
+
+
+class Job:
+    """A script that runs beside the machine."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    def end(self, value: Any, error: BaseException | None) -> None:
+        """It came to this."""
+        self.value, self.error = value, error
+        self.done = True
+
+
+class World(Protocol):
+    """How a machine makes caches, runs scripts and waits."""
+
+    make_cache: Callable[..., Any]
+    enter: str
+    exit: str
+
+    def gate(self) -> Gate: ...
+    def run(self, script: Script) -> Any: ...
+    def start(self, script: Script) -> Job: ...
+    def loader(self, script: Callable[..., Script]) -> Callable[..., Any]: ...
+    def until(self, true: Callable[[], Any], within: float = PATIENCE) -> bool: ...
+    def retire(self, cache: Any) -> None: ...
+    def close(self) -> None: ...
+
+
+# -------------------------------------------------------------------- threads
+
+
+def play(script: Script) -> Any:
+    """Run a script here; its return value."""
+    try:
+        effect = next(script)
+        while True:
+            try:
+                value = effect()
+            except BaseException as error:
+                effect = script.throw(error)
+            else:
+                effect = script.send(value)
+    except StopIteration as end:
+        return end.value
+
+
+class ThreadGate:
+    """See `Gate`."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.set = self._event.set
+
+    def wait(self) -> Any:
+        assert self._event.wait(10 * PATIENCE), "nobody opened the gate"
+
+
+class Threads:
+    """`Cache`: jobs are threads."""
+
+    make_cache: Callable[..., Any] = Cache
+    enter, exit = "__enter__", "__exit__"
+
+    def __init__(self) -> None:
+        self._closing: list[threading.Thread] = []
+
+    gate = staticmethod(ThreadGate)
+    run = staticmethod(play)
+
+    def start(self, script: Script) -> Job:
+        job = Job()
+
+        def work() -> None:
+            try:
+                job.end(play(script), None)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the machine looks at it
+                job.end(None, error)
+
+        threading.Thread(target=work, daemon=True).start()
+        return job
+
+    def loader(self, script: Callable[..., Script]) -> Callable[..., Any]:
+        return lambda *args: play(script(*args))
+
+    def until(self, true: Callable[[], Any], within: float = PATIENCE) -> bool:
+        deadline = time.monotonic() + within
+        while not true():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(PAUSE)
+        return True
+
+    def retire(self, cache: Any) -> None:
+        """Close it aside: that waits for what the cache has in the background."""
+        self._closing = [thread for thread in self._closing if thread.is_alive()]
+        self._closing.append(threading.Thread(target=cache.close, daemon=True))
+        self._closing[-1].start()
+
+    def close(self) -> None:
+        for thread in self._closing:
+            thread.join(PATIENCE)
+
+
+# -------------------------------------------------------------------- asyncio
+
+
+async def play_async(script: Script) -> Any:
+    """Run a script in this task; its return value."""
+    try:
+        effect = next(script)
+        while True:
+            try:
+                value = await effect()
+            except BaseException as error:
+                effect = script.throw(error)
+            else:
+                effect = script.send(value)
+    except StopIteration as end:
+        return end.value
+
+
+class LoopGate:
+    """See `Gate`."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.set = self._event.set
+
+    async def wait(self) -> Any:
+        await asyncio.wait_for(self._event.wait(), 10 * PATIENCE)
+
+
+class Loop:
+    """`AsyncCache` in a loop of its own, which turns only while the machine waits for something."""
+
+    make_cache: Callable[..., Any] = AsyncCache
+    enter, exit = "__aenter__", "__aexit__"
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._loop = self._runner.get_loop()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    gate = staticmethod(LoopGate)
+
+    def run(self, script: Script) -> Any:
+        return self._loop.run_until_complete(play_async(script))
+
+    def start(self, script: Script) -> Job:
+        job = Job()
+
+        async def work() -> None:
+            try:
+                job.end(await play_async(script), None)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the machine looks at it
+                job.end(None, error)
+
+        self._keep(self._loop.create_task(work()))
+        return job
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def loader(self, script: Callable[..., Script]) -> Callable[..., Any]:
+        async def load(*args: Any) -> Any:
+            return await play_async(script(*args))
+
+        return load
+
+    def until(self, true: Callable[[], Any], within: float = PATIENCE) -> bool:
+        async def wait() -> bool:
+            deadline = time.monotonic() + within
+            while not true():
+                if time.monotonic() > deadline:
+                    return False
+                await asyncio.sleep(PAUSE)
+            return True
+
+        return self._loop.run_until_complete(wait())
+
+    def retire(self, cache: Any) -> None:
+        """Close it while the loop turns for others."""
+        self._keep(self._loop.create_task(cache.aclose()))
+
+    def close(self) -> None:
+        self.until(lambda: not self._tasks)
+        self._runner.close()
