@@ -59,10 +59,33 @@ class Options:
             raise ConfigurationError(
                 f"policy must be a Policy, not {self.policy!r}: write Policy(ttl=60)"
             )
-        if self.max_loads is not None and self.max_loads < 1:
-            raise ConfigurationError("max_loads must be 1 or more, or None for no limit")
-        if self.scope is not None and not self.scope:
+        for name, least in (("max_loads", 1), ("max_value_bytes", 1), ("compress_above", 0)):
+            value = getattr(self, name)
+            optional = name == "max_loads" and value is None
+            if not optional and (type(value) is not int or value < least):
+                raise ConfigurationError(f"{name} must be an int of {least} or more, not {value!r}")
+        for name in ("hierarchy", "debug", "insecure"):
+            if type(getattr(self, name)) is not bool and not (
+                name == "insecure" and self.insecure is None
+            ):
+                raise ConfigurationError(
+                    f"{name} must be True or False, not {getattr(self, name)!r}"
+                )
+        if self.scope is not None and not (isinstance(self.scope, str) and self.scope):
             raise ConfigurationError("scope must name what keys belong to, such as 'user'")
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        if not isinstance(self.clock, Clock):
+            raise ConfigurationError("clock must have monotonic() and time(), both in seconds")
+        if self.seal is not None and not (
+            hasattr(self.seal, "seal") and hasattr(self.seal, "open")
+        ):
+            raise ConfigurationError(
+                "seal must be a Sealer: cachewright.codecs.aesgcm.Sealer(keys)"
+            )
+        if not isinstance(self.listeners, Iterable) or not all(map(callable, self.listeners)):
+            raise ConfigurationError("listeners must be a sequence of functions that take an Event")
 
     @staticmethod
     def from_env(environ: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
@@ -128,4 +151,4 @@ def _warn_of_plain_text(target: Target, options: Options) -> None:
     if options.insecure is False:
         raise ConfigurationError(message)
     if options.insecure is None:
-        warnings.warn(message + ", or insecure=True if the network is trusted", stacklevel=4)
+        warnings.warn(message + ", or insecure=True if the network is trusted", stacklevel=5)

@@ -10,8 +10,7 @@ from hashlib import sha1
 
 import pytest
 
-from cachewright._async import redis as verbs
-from cachewright.redis import scripts
+from cachewright.redis import commands, scripts
 from cachewright.redis.scripts import Script
 
 
@@ -26,5 +25,5 @@ def weaken_script(monkeypatch: pytest.MonkeyPatch, name: str, line: str, weaker:
     def script(wanted: str) -> Script:
         return weakened if wanted == name else real(wanted)
 
-    for module in (scripts, verbs):
+    for module in (scripts, commands):
         monkeypatch.setattr(module, "script", script)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from _async.steps import AsyncSource, AsyncStep, until
+
 from cachewright import AsyncCache, Policy
 from cachewright.embedded import EmbeddedServer
 from rig.proxy import FaultProxy

@@ -9,9 +9,11 @@ import pytest
 from _async.steps import AsyncSource, until, until_read
 
 from cachewright import MISSING, AsyncCache
+from cachewright._async.redis import AsyncRedisStore
 from cachewright.core.tags import NAMESPACE
 from cachewright.embedded import EmbeddedServer
-from cachewright.redis.repairs import Repairs
+from cachewright.redis import wire
+from cachewright.redis.repairs import Pending
 from cachewright.testing import RecordingListener
 from rig.proxy import FaultProxy
 
@@ -48,10 +50,10 @@ async def test_a_process_never_reads_back_what_it_has_itself_invalidated(
 async def test_without_sending_repairs_first_it_reads_the_old_value_back(
     valkey: EmbeddedServer, namespace: str, what: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nothing(self: Repairs) -> tuple[list[str], list[str], int]:
-        return [], [], 0
+    def nothing(self: AsyncRedisStore, pending: Pending) -> list[wire.Command]:
+        return []
 
-    monkeypatch.setattr(Repairs, "pending", nothing)
+    monkeypatch.setattr(AsyncRedisStore, "_repairs", nothing)
     seen = await value_read_back_after_an_invalidation_that_did_not_arrive(valkey, namespace, what)
     assert seen == ("new", "old")
 

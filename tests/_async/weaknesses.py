@@ -41,7 +41,7 @@ def fills_without_lease(patch: Patch) -> None:
 
 
 def deletes_but_keeps_the_lease(patch: Patch) -> None:
-    weaken_script(patch, "invalidate", "redis.call('UNLINK', lease)", "")
+    weaken_script(patch, "invalidate", "unmark(KEYS[3 * i + 2])", "")
 
 
 def sets_but_keeps_the_lease(patch: Patch) -> None:
@@ -136,7 +136,7 @@ def late_tags_go_unchecked(patch: Patch) -> None:
 
 def stamps_that_repeat(patch: Patch) -> None:
     """An invalidation removes the stamp, and a missing one is made as it was made before."""
-    weaken_script(patch, "invalidate", "put(KEYS[i], fresh)", "redis.call('UNLINK', KEYS[i])")
+    weaken_script(patch, "invalidate", "unmark(KEYS[i], fresh)", "redis.call('UNLINK', KEYS[i])")
     weaken_script(patch, "stamps", "stamp = seq .. ':' .. ARGV[2]", "stamp = '1:made:always'")
 
 

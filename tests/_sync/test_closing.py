@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from _sync.steps import Source, Step, until
+
 from cachewright import Cache, Policy
 from cachewright.embedded import EmbeddedServer
 from rig.proxy import FaultProxy

@@ -18,7 +18,6 @@ HOSTILE = [
     "with space",
     "é",
     "\U0001f600",
-    "\ud800",
     "*",
     "{tag}",
     "a" * 10_000,
@@ -63,7 +62,9 @@ def test_security_03_another_process_reads_and_hears_of_any_key(
         assert other.get(key, verify=True) is MISSING
 
 
-@pytest.mark.parametrize("key", ["", (), None, 7, b"k", ["k"], {"k": 1}, object(), ("a", object())])
+@pytest.mark.parametrize(
+    "key", ["", "\ud800", (), None, 7, b"k", ["k"], {"k": 1}, object(), ("a", object())]
+)
 @pytest.mark.parametrize(
     "verb", ["get", "set", "get_or_load", "get_many", "incr", "invalidate", "ttl", "contains"]
 )

@@ -106,7 +106,7 @@ def test_a_load_that_began_before_the_write_brings_nothing_back(
 def test_without_phase_1_the_old_value_is_read_after_the_commit(
     valkey: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mark(self: Writing, *, always_tell: bool) -> None:
+    def mark(self: Writing, **options: Any) -> None:
         """Does nothing."""
 
     monkeypatch.setattr(Writing, "_mark", mark)
@@ -144,7 +144,7 @@ def test_the_mark_of_one_writer_outlasts_the_end_of_another(
 def test_a_writer_that_ends_the_marks_of_others_lets_an_old_value_in(
     valkey: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weaken_script(monkeypatch, "invalidate", "if other ~= token then", "if false then")
+    weaken_script(monkeypatch, "invalidate", "if left ~= '' then", "if false then")
     with Fleet(valkey.url, namespace) as fleet:
         assert read_after_the_second_of_two_commits(fleet) == "old"
 
@@ -232,10 +232,35 @@ def test_the_mark_of_a_writer_that_is_gone_runs_out_by_itself(
     with Fleet(server.url, namespace) as fleet:
         store = fleet.writer.engine.store
         assert store is not None
-        assert store.mark(["k"], ["t:row"], "token of the dead", 0.2) == 2
+        assert store.mark(["k"], ["t:row"], "token-of-the-dead", lasting=0.2) == 2
         assert fleet.read() == "old"
         keys = fleet.reader.engine.keys
         until(lambda: not raw(server).exists(keys.lease("k"), keys.tag("t:row")))
+        assert fleet.read() == "old" == fleet.reader.get("k")
+
+
+def test_the_mark_of_a_dead_writer_runs_out_while_another_ones_is_renewed(
+    server: EmbeddedServer, namespace: str, raw: Raw
+) -> None:
+    with Fleet(server.url, namespace) as fleet:
+        store, lease = fleet.other.engine.store, fleet.writer.engine.keys.lease("k")
+        assert store is not None
+        with fleet.writer.writing(keys=["k"], limit=0.6):
+            assert store.mark(["k"], [], "token-of-the-dead", lasting=0.1) == 1
+            client = raw(server)
+            # A renewal, which writes the mark anew, leaves out whoever is dead by then.
+            until(lambda: b"token-of-the-dead" not in client.get(lease))
+        assert fleet.read() == "old" == fleet.reader.get("k"), "no mark is left"
+
+
+def test_a_renewal_that_comes_after_the_end_makes_no_mark(
+    server: EmbeddedServer, namespace: str, raw: Raw
+) -> None:
+    with Fleet(server.url, namespace) as fleet:
+        store = fleet.writer.engine.store
+        assert store is not None
+        late = store.mark(["k"], ["t:row"], "token", lasting=60, renewing=True)
+        assert late == 0
         assert fleet.read() == "old" == fleet.reader.get("k")
 
 

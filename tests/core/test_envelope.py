@@ -199,7 +199,7 @@ def test_a_counter_that_is_no_number_is_a_codec_error(digits: bytes) -> None:
         packer().value("k", an_envelope(kind=Kind.COUNTER, payload=digits))
 
 
-@pytest.mark.parametrize("key", ["long" * 200, "with space", "\ud800"])
+@pytest.mark.parametrize("key", ["long" * 200, "with space", "é"])
 def test_security_04_where_the_name_is_a_digest_the_full_key_is_compared(key: str) -> None:
     keys = packer()
     data = packed(keys, key, 1)

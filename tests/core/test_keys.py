@@ -154,6 +154,14 @@ def test_only_strings_and_tuples_are_keys(key: Any) -> None:
         as_key(key)
 
 
+@pytest.mark.parametrize("key", ["\ud800", "a\udfffb"])
+def test_security_03_a_lone_surrogate_is_a_part_of_a_key_and_no_key(key: str) -> None:
+    """No protocol carries one; as a part it is escaped."""
+    with pytest.raises(InvalidKey, match="tuple"):
+        as_key(key)
+    assert as_key((key,)).isascii()
+
+
 def test_a_string_that_is_an_enum_is_the_key_that_its_text_is() -> None:
     """The hit path looks it up by its hash, which is that of the text."""
     assert as_key(TextColour.RED) == "red"
@@ -212,7 +220,7 @@ def names_of(space: KeySpace, key: str) -> list[str]:
 
 
 NAME = st.one_of(
-    st.text(st.sampled_from("a:{}#~|/ ltagsempseq1é\ud800"), min_size=1, max_size=12),
+    st.text(st.sampled_from("a:{}#~|/ ltagsempseq1é\n"), min_size=1, max_size=12),
     st.sampled_from(["a}:lease", "a}:stamp", "tag:{t:a}", "seq", "bus:1", "x" * 600, "tag", "a"]),
 )
 SPACES = st.text("ab/.-_tagseq", min_size=1, max_size=6)
@@ -246,14 +254,14 @@ def test_defect_11_what_belongs_to_one_key_lies_in_one_cluster_slot(key: str) ->
     assert hash_tag(names[0])
 
 
-@given(st.text(min_size=1))
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_security_03_no_control_character_or_surrogate_reaches_the_server(key: str) -> None:
     space = KeySpace("ns")
     for name in names_of(space, key):
         assert re.fullmatch(r"[!-~]+", name)
 
 
-@pytest.mark.parametrize("key", ["a\r\nb", "a\0b", "a b", "é", "\ud800", "{x}", "x" * 513])
+@pytest.mark.parametrize("key", ["a\r\nb", "a\0b", "a b", "é", "{x}", "x" * 513])
 def test_security_03_such_a_key_is_named_by_its_digest(key: str) -> None:
     space = KeySpace("ns")
     assert space.is_digest(key)

@@ -19,7 +19,7 @@ from cachewright import AsyncCache, Cache
 Script = Generator[Callable[[], Any], Any, Any]
 
 PATIENCE = 8.0
-"""Seconds after which whatever is waited for has gone wrong. Less than a lease lasts."""
+"""Seconds after which whatever is waited for has gone wrong."""
 PAUSE = 0.0002
 
 

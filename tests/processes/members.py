@@ -80,7 +80,7 @@ class Write:
 def write_and_hang(index: int, *, job: Write) -> None:
     """A write whose process does nothing more after the commit, until it is killed."""
     if not job.marked:
-        setattr(Writing, "_mark", lambda self, *, always_tell: None)  # noqa: B010 - no type has it
+        setattr(Writing, "_mark", lambda self, **options: None)  # noqa: B010 - no type has it
     cache = Cache(job.url, namespace=job.namespace)
     with cache.writing(keys=["k"], tags=["row"], limit=job.limit) as write:
         write.before_commit()

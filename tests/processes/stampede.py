@@ -21,10 +21,8 @@ from hashlib import sha1
 from typing import Any
 
 from cachewright import AsyncCache, Cache
-from cachewright._async import redis as aio_verbs
-from cachewright._sync import redis as verbs
 from cachewright.embedded import EmbeddedServer
-from cachewright.redis import scripts
+from cachewright.redis import commands, scripts
 from cachewright.redis.scripts import Script
 from rig.processes import Barrier, Counter, Fleet
 
@@ -61,7 +59,7 @@ def without_lease() -> None:
     def script(name: str) -> Script:
         return weak if name == "acquire" else real(name)
 
-    for module in (scripts, verbs, aio_verbs):
+    for module in (scripts, commands):
         module.script = script  # type: ignore[attr-defined]
 
 

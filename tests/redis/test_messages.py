@@ -26,13 +26,6 @@ def test_a_message_comes_back(sender: str, keys: list[str], tags: list[str]) -> 
     assert messages.wake(messages.encode(Wake(VERSION, sender))) == Wake(VERSION, sender)
 
 
-@pytest.mark.parametrize("key", ["\ud800", "a\udfffb"])
-def test_a_key_with_a_surrogate_can_be_told(key: str) -> None:
-    """A key is any str; an invalidation that cannot be sent would leave the old value elsewhere."""
-    data = messages.encode(Invalidation(VERSION, "me", [key], ["t:" + key]))
-    assert messages.invalidation(data) is not None
-
-
 @given(st.binary(max_size=200))
 def test_security_21_any_other_bytes_are_none_and_never_an_exception(data: bytes) -> None:
     for read in (messages.invalidation, messages.wake):

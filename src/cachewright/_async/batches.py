@@ -51,6 +51,8 @@ class AsyncBatchLoad:
             raise ConfigurationError(
                 f"load_many must return a mapping of keys to values, not {type(values).__name__}"
             )
+        for value in values.values():
+            refuse_unstorable(value)
         return {self._name(key): value for key, value in values.items()}
 
     async def one(self, name: str) -> Any:
@@ -249,14 +251,12 @@ class AsyncBatches:
         async with self._leases.around_load(store, asks, reads[0].policy):
             values, cost = await self._call(reads, load, made)
             mine = [values.get(item.read.key, ABSENT) for item in leased]
-            for value in mine:
-                refuse_unstorable(value)
             landings = await self._loader.keep(store, leased, made, values=mine, cost=cost)
         for item, landing in zip(leased, landings, strict=True):
             item.flight.outcome.succeed(landing)
         for one in loose:
             entry = self._loader.unkept(one.read, values.get(one.read.key, ABSENT), cost)
-            one.flight.outcome.succeed(Landing(entry, None))
+            one.flight.outcome.succeed(Landing(entry, None, loaded=True))
 
     async def _acquire(
         self, store: AsyncRedisStore, led: Sequence[Led], seen: Mapping[str, bytes]
@@ -298,7 +298,6 @@ class AsyncBatches:
         values, cost = await self._call([one.read for one in led], load, made)
         for one, stamps in zip(led, before, strict=True):
             value = values.get(one.read.key, ABSENT)
-            refuse_unstorable(value)
             landing = self._loader.keep_locally(
                 one.read, one.flight, made, before=stamps, value=value, cost=cost
             )

@@ -25,7 +25,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 
 
 class AsyncBus:
-    """The link. `on_link(up, error)` is called at each change, the others for what is heard.
+    """The link. `on_link(up, error, node)` is called at each change, the others for what is heard.
 
     Ends when `alive` says so: a cache that was dropped without being closed leaves no listener behind.
     """
@@ -36,7 +36,7 @@ class AsyncBus:
         keys: KeySpace,
         *,
         connect_timeout: float,
-        on_link: Callable[[bool, Exception | None], None],
+        on_link: Callable[[bool, Exception | None, bytes], None],
         on_invalidation: Callable[[messages.Invalidation], None],
         on_wake: Callable[[str], None],
         on_nonsense: Callable[[], None],
@@ -80,7 +80,7 @@ class AsyncBus:
                 self._subscription = await aio_pipe.Subscription.open(
                     self._target, channels, self._connect_timeout
                 )
-                self._change(up=True, error=None)
+                self._change(up=True, error=None, node=self._subscription.node)
                 pause = FIRST_PAUSE
                 await self._listen(self._subscription, process)
             except Exception as caught:
@@ -95,10 +95,10 @@ class AsyncBus:
                 await aio.wall_sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _change(self, *, up: bool, error: Exception | None) -> None:
+    def _change(self, *, up: bool, error: Exception | None, node: bytes = b"") -> None:
         if up or self.up or not self._tried.is_set():
             self.up = up
-            self._on_link(up, error)
+            self._on_link(up, error, node)
         self._tried.set()
 
     async def _listen(self, subscription: aio_pipe.Subscription, process: str) -> None:

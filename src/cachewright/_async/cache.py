@@ -26,9 +26,9 @@ from cachewright._async.storing import AsyncStorer
 from cachewright._async.writing import AsyncWriting
 from cachewright._waits import aio
 from cachewright.core.entry import Entry
-from cachewright.core.lives import Lives
+from cachewright.core.lives import Life, Lives
 from cachewright.core.loading import LIVE, Mode, mode
-from cachewright.core.policy import Policy, Seconds, Ttl
+from cachewright.core.policy import Lifetime, Policy, Seconds, Ttl
 from cachewright.core.reads import Read, Reads, Tags, not_a_key, spell_tags
 from cachewright.core.scopes import Scope
 from cachewright.core.tags import NAMESPACE
@@ -192,17 +192,16 @@ class AsyncCache:
         What it raises reaches the caller, and nothing is stored. `tags` may be a function of the key.
         """
         chosen, _ = self.reads.lives.choose(policy or self.policy, ttl, None, None)
-        reads: dict[str, tuple[Key, Read]] = {}
+        reads: dict[str, Read] = {}
+        names: dict[Key, str] = {}
         for key in keys:
             read = self.reads.read(key, tags(key) if callable(tags) else tags, policy=chosen)
-            reads.setdefault(read.key, (key, read))
-        load = AsyncBatchLoad(
-            load_many, {name: key for name, (key, _) in reads.items()}, self.reads.name
-        )
-        found = await self._batches.get_or_load_many([read for _, read in reads.values()], load)
-        return {
-            key: self.reads.value(found[name], default, chosen) for name, (key, _) in reads.items()
-        }
+            reads.setdefault(read.key, read)
+            names[key] = read.key
+        spelled = {name: key for key, name in reversed(names.items())}
+        load = AsyncBatchLoad(load_many, spelled, self.reads.name)
+        found = await self._batches.get_or_load_many(list(reads.values()), load)
+        return {key: self.reads.value(found[name], default, chosen) for key, name in names.items()}
 
     async def contains(self, key: Key) -> bool:
         """Whether a value is cached for the key; a negative entry is none."""
@@ -232,10 +231,16 @@ class AsyncCache:
         Every other L1 drops what it has for the key. Prefer `get_or_load`: a value that was read before a write and
         is set after it is stale, and no cache can know.
         """
-        stored = await self.set_many(
-            {key: value}, ttl=ttl, expires_at=expires_at, sliding=sliding, tags=tags
-        )
-        return stored[key]
+        policy, life = self.reads.lives.choose(self.policy, ttl, expires_at, sliding)
+        put = self._put(key, value, tags, policy=policy, life=life)
+        return (await self._storer.set_many([put]))[put[0].key]
+
+    def _put(
+        self, key: Key, value: Any, tags: Tags, *, policy: Policy, life: Life | None
+    ) -> tuple[Read, Any, Lifetime]:
+        own = deepcopy(value) if policy.copy else value
+        read = self.reads.read(key, tags, policy=policy)
+        return read, own, self.reads.lives.of(policy, life, own)
 
     async def set_many(
         self,
@@ -248,11 +253,10 @@ class AsyncCache:
     ) -> dict[Key, bool]:
         """`set` for many keys, in one round trip: whether each was stored."""
         policy, life = self.reads.lives.choose(self.policy, ttl, expires_at, sliding)
-        puts = {}
-        for key, value in values.items():
-            own = deepcopy(value) if policy.copy else value
-            read = self.reads.read(key, tags, policy=policy)
-            puts[key] = (read, own, self.reads.lives.of(policy, life, own))
+        puts = {
+            key: self._put(key, value, tags, policy=policy, life=life)
+            for key, value in values.items()
+        }
         stored = await self._storer.set_many(list(puts.values()))
         return {key: stored[read.key] for key, (read, _, _) in puts.items()}
 
@@ -275,7 +279,7 @@ class AsyncCache:
     ) -> int:
         """Add to a counter and return it; one that does not exist counts from `initial` and lives for `ttl`.
 
-        Raises `RemoteError` when the server fails: a guessed count is worse than none. Counters stay within ±2**53.
+        Raises `RemoteError` when the server fails: a guessed count is worse than none. Counters stay within ±(2**53 - 1).
         """
         for name, number in (("delta", delta), ("initial", initial)):
             if type(number) is not int:

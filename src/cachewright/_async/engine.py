@@ -32,6 +32,7 @@ from cachewright.observe.stats import Snapshot, Stats
 from cachewright.options import Options, payloads_of, target_of
 from cachewright.redis.messages import Invalidation
 from cachewright.redis.target import Target
+from cachewright.redis.wire import PrimaryChanged
 
 
 class AsyncEngine:
@@ -67,6 +68,7 @@ class AsyncEngine:
         """What else has to begin anew in another process or loop."""
         self.stopping = aio.Event()
         """Raised at close, so that what sleeps in the background need not sleep on."""
+        self._node = b""
         self._opened: object = None
         """(pid, event loop) that the connections belong to."""
         self._closed = False
@@ -156,11 +158,14 @@ class AsyncEngine:
         """A message that is none of ours can only be ignored."""
         self.unreadable("", "a message on the bus that is none of ours")
 
-    def link_changed(self, up: bool, error: Exception | None) -> None:
+    def link_changed(self, up: bool, error: Exception | None, node: bytes) -> None:
         """The bus is up or lost: either way, what is known may be wrong."""
         self.flights.forget_all(linked=up)
-        if self.store is not None and not up:
+        if self.store is not None and (
+            isinstance(error, PrimaryChanged) or (up and node != self._node)
+        ):
             self.store.reset()
+        self._node = node or self._node
         if up and self.store is not None:
             self.store.breaker.succeeded()
             self.tell("link_up")

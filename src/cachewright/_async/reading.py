@@ -61,7 +61,7 @@ class AsyncReader:
         load = collecting_load(self._engine.domain)
         if load is not None:
             load.gather(landing.stamps)
-        if entry.value is ABSENT:
+        if entry.value is ABSENT and not landing.loaded:
             engine.stats.count("negative_hits")
         if isinstance(read.policy.ttl, AdaptiveTtl):
             engine.sketch.add(read.key)
@@ -276,11 +276,11 @@ class AsyncReader:
                 return await self._loader.unstored(read, flight)
             if not patient:
                 raise LeaderGone
-            await self._wait_for_holder(woken, got)
+            await self._wait_for_holder(woken, min(got.left + 0.01, give_up - engine.monotonic()))
 
-    async def _wait_for_holder(self, woken: aio.Event, got: Acquired) -> None:
-        """Until the holder's fill wakes us, its lease runs out, or, with no link to be woken by, a moment."""
-        await woken.wait(got.left + 0.01 if self._engine.tags.linked else 0.05)
+    async def _wait_for_holder(self, woken: aio.Event, limit: float) -> None:
+        """Until the holder's fill wakes us, or `limit` seconds; with no link to be woken by, a moment."""
+        await woken.wait(max(0.0, limit) if self._engine.tags.linked else 0.05)
 
     async def serve_acquired(
         self, store: AsyncRedisStore, read: Read, flight: Flight, got: Acquired

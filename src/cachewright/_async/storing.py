@@ -29,7 +29,7 @@ from cachewright.core.tags import key_tag
 from cachewright.errors import CodecError, ConfigurationError, RemoteError
 from cachewright.types import ABSENT
 
-MOST = 2**53
+MOST = 2**53 - 1
 """Counters stay within ± this, the integers that the server's scripts count exactly."""
 
 
@@ -344,7 +344,7 @@ class AsyncStorer:
         engine = self._engine
         store = await engine.open()
         if store is None:
-            _, entry = self._looker.in_memory(read)
+            _, entry = self._looker.in_memory(read, extend=False)
             return None if entry is None else max(0.0, entry.fresh_until - engine.monotonic())
         # L1 may keep an entry for less than its life, so the server is asked.
         look = await self._look(store, read)
@@ -363,6 +363,6 @@ _COUNT_ERRORS: dict[bytes, Exception] = {
     b"type": ConfigurationError(
         "the key holds a value that is no counter: count under another key"
     ),
-    b"range": ConfigurationError("a counter stays between -2**53 and 2**53"),
+    b"range": ConfigurationError("a counter stays within ±(2**53 - 1)"),
     b"marked": RemoteError("a write to this key is under way: count again when it has ended"),
 }

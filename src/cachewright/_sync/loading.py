@@ -102,7 +102,7 @@ class Loader:
             value, cost = self.call(read, self.new_load(read))
         except Exception as error:  # the loader's own: served stale or raised again
             return self.after_error(read, flight, error, storable=False)
-        return Landing(self.unkept(read, value, cost), None)
+        return Landing(self.unkept(read, value, cost), None, loaded=True)
 
     @staticmethod
     def unkept(read: Read, value: Any, cost: float) -> Entry:
@@ -152,7 +152,7 @@ class Loader:
         entry = self._new_entry(read, value, life, stamps=made_from or {}, cost=cost, fill=b"")
         if made_from is not None and life.fresh > 0:
             self._looker.land(flight, entry, 1, policy=read.policy)
-        return Landing(entry, made_from)
+        return Landing(entry, made_from, loaded=True)
 
     # ---------------------------------------------------------------- under a lease
 
@@ -188,7 +188,7 @@ class Loader:
             entry = self._new_entry(
                 item.read, value, life, stamps=stamps or {}, cost=cost, fill=fill
             )
-            landing = Landing(entry, stamps if life.fresh > 0 else None)
+            landing = Landing(entry, stamps if life.fresh > 0 else None, loaded=True)
             ready.append((item, landing, self._pack(store, item, landing, life), life))
         stored = self._fill(store, ready)
         for (item, landing, data, life), kept in zip(ready, stored, strict=True):

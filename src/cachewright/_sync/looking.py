@@ -34,6 +34,7 @@ class Landing:
     entry: Entry
     stamps: Stamps | None
     refresh: bool = False
+    loaded: bool = False
 
 
 @dataclass(slots=True)
@@ -58,8 +59,11 @@ class Looker:
 
     # ---------------------------------------------------------------- memory
 
-    def in_memory(self, read: Read) -> tuple[Decision, Entry | None]:
-        """What L1 has. The entry that comes with LOAD is current by its stamps but too old."""
+    def in_memory(self, read: Read, *, extend: bool = True) -> tuple[Decision, Entry | None]:
+        """What L1 has. The entry that comes with LOAD is current by its stamps but too old.
+
+        `extend`: this is an access, which keeps a sliding entry alive.
+        """
         engine = self._engine
         entry = engine.memory.table.get(read.key)
         if (
@@ -80,7 +84,7 @@ class Looker:
             entry.epoch = (
                 epoch  # captured before the comparison: what moved since is seen next time
             )
-        if isinstance(entry, SlidingEntry):
+        if extend and isinstance(entry, SlidingEntry):
             entry.usable_until = entry.fresh_until = min(now + entry.window, entry.age_limit)
         return decision, entry
 
@@ -159,7 +163,7 @@ class Looker:
         look = Look(stamps={tag: stamp for tag, stamp in found.concrete.items() if tag in made})
         if found.wrong_type:
             self._engine.unreadable(read.key, "not a string")
-            store.discard(read.key, b"")
+            store.discard(read.key, None)
         if found.data is None:
             return look
         look.seen = found.data[FILL]

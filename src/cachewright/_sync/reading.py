@@ -61,7 +61,7 @@ class Reader:
         load = collecting_load(self._engine.domain)
         if load is not None:
             load.gather(landing.stamps)
-        if entry.value is ABSENT:
+        if entry.value is ABSENT and not landing.loaded:
             engine.stats.count("negative_hits")
         if isinstance(read.policy.ttl, AdaptiveTtl):
             engine.sketch.add(read.key)
@@ -276,11 +276,11 @@ class Reader:
                 return self._loader.unstored(read, flight)
             if not patient:
                 raise LeaderGone
-            self._wait_for_holder(woken, got)
+            self._wait_for_holder(woken, min(got.left + 0.01, give_up - engine.monotonic()))
 
-    def _wait_for_holder(self, woken: threads.Event, got: Acquired) -> None:
-        """Until the holder's fill wakes us, its lease runs out, or, with no link to be woken by, a moment."""
-        woken.wait(got.left + 0.01 if self._engine.tags.linked else 0.05)
+    def _wait_for_holder(self, woken: threads.Event, limit: float) -> None:
+        """Until the holder's fill wakes us, or `limit` seconds; with no link to be woken by, a moment."""
+        woken.wait(max(0.0, limit) if self._engine.tags.linked else 0.05)
 
     def serve_acquired(
         self, store: RedisStore, read: Read, flight: Flight, got: Acquired

@@ -246,10 +246,11 @@ class RedisStore:
 
     def covered(self, stamp: bytes, base: bytes) -> bool:
         """Whether the server shows that a stamp is not newer than the sequence `base`."""
-        with wire.making_sense():
-            number, lineage = stamp.split(b":")[:2]
-            at, same = base.split(b":")[:2]
-            return lineage == same != b"none" and int(number) <= int(at)
+        number, _, rest = stamp.partition(b":")
+        at, _, lineage = base.partition(b":")
+        if not (number.isdigit() and at.isdigit()) or lineage == b"none":
+            return False
+        return rest.partition(b":")[0] == lineage and int(number) <= int(at)
 
     # ---------------------------------------------------------------- changing
 
@@ -343,9 +344,15 @@ class RedisStore:
         with wire.making_sense():
             return left / 1000 if left >= 0 else None
 
-    def discard(self, key: str, start: bytes) -> None:
-        """Remove an entry that nobody can read, if it is still the one that was read."""
-        self.one(self._commands.run("discard", [self.keys.entry(key)], start[:64]))
+    def discard(self, key: str, start: bytes | None) -> None:
+        """Remove an entry that nobody can read, if it is still the one that was read; None: it is no string."""
+        self.one(
+            self._commands.run(
+                "discard",
+                [self.keys.entry(key)],
+                *(("", "other") if start is None else (start[:64], "")),
+            )
+        )
 
     def reset(self) -> None:
         """Use none of the present connections again: they may lead to a node that is not what it was."""

@@ -251,12 +251,17 @@ class Subscription:
         """Ask who answers; the pong arrives among the messages."""
         self._link.send(wire.pack([wire.ROLE]))
 
+    @property
+    def node(self) -> bytes:
+        """The replication id of the node that is listened to."""
+        return self._link.node
+
     def is_pong(self, push: Any) -> bool:
         """Whether this is the answer to a ping; `RemoteUnavailable` if it is another's than it was."""
         if isinstance(push, list):
             return False
         if wire.node_in(push, self._target) != self._link.node:
-            raise RemoteUnavailable("the server has become another primary")
+            raise wire.PrimaryChanged("the server has become another primary")
         return True
 
     async def next(self, timeout: float) -> Any:

@@ -118,6 +118,7 @@ class Pipe:
         self._connect_timeout = connect_timeout
         self._idle: list[Wire] = []
         self._slots = Slots(limit)
+        self._closed = False
 
     def call(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
         """The replies to a batch, errors among them; `RemoteError` if they did not all come in time."""
@@ -146,7 +147,7 @@ class Pipe:
         except BaseException:
             link.close()
             raise
-        if idle is self._idle:
+        if idle is self._idle and not self._closed:
             idle.append(link)
         else:
             link.close()
@@ -160,6 +161,7 @@ class Pipe:
 
     def close(self) -> None:
         """Close the idle sockets; those in use are closed when they are done."""
+        self._closed = True
         self.reset()
 
 
@@ -191,12 +193,17 @@ class Subscription:
         """Ask who answers; the pong arrives among the messages."""
         self._link.send([wire.ROLE], time.monotonic() + self._timeout)
 
+    @property
+    def node(self) -> bytes:
+        """The replication id of the node that is listened to."""
+        return self._link.node
+
     def is_pong(self, push: Any) -> bool:
         """Whether this is the answer to a ping; `RemoteUnavailable` if it is another's than it was."""
         if isinstance(push, list):
             return False
         if wire.node_in(push, self._target) != self._link.node:
-            raise RemoteUnavailable("the server has become another primary")
+            raise wire.PrimaryChanged("the server has become another primary")
         return True
 
     def next(self, timeout: float) -> Any:

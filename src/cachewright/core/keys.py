@@ -25,6 +25,8 @@ MAX_KEY_BYTES = 512
 LONGEST_KEY = 65_536
 _PLAIN = re.compile(r"(?!-?\d+$)[A-Za-z0-9_.@/+=,;!$&'()-]+").fullmatch
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.@/+=,;!$&'()-]")
+_SEPARATES = re.compile(r"[^A-Za-z0-9_.@/+=,;!$&'()%~-]").search
+"""A character that `spell` never writes."""
 _ON_SERVER = re.compile(r"[!-z|~]+").fullmatch
 _NAMESPACE = re.compile(r"[A-Za-z0-9_./-]{1,100}").fullmatch
 
@@ -34,7 +36,7 @@ def as_key(key: Key) -> str:
     if isinstance(key, str):
         if not key:
             raise InvalidKey("a key must not be empty")
-        return _checked(str(key))
+        return _checked(str.__str__(key))  # of an enum that is a string, its text
     if isinstance(key, tuple) and key:
         return _checked(":".join(map(spell, key)))
     raise InvalidKey(
@@ -150,6 +152,11 @@ class Template:
             if field is not None and (not field or field[0].isdigit() or spec or conversion):
                 raise ConfigurationError(
                     f"the template {text!r} may hold names only, as in 'user:{{user_id}}'"
+                )
+            if self.names and field is not None and not _SEPARATES(literal):
+                raise ConfigurationError(
+                    f"the template {text!r} needs a ':' between its fields: what stands before and after "
+                    f"{literal!r} could be divided in another way"
                 )
             self._parts.append((literal, field))
             if field:

@@ -48,5 +48,7 @@ class Lives:
 @lru_cache(maxsize=256)
 def _but(policy: Policy, ttl: Ttl | None, sliding: Seconds | None) -> Policy:
     if sliding is not None:
-        return policy.but(sliding=sliding, max_age=None)
+        return policy.but(
+            sliding=sliding, max_age=None, stale=0, stale_if_error=0, refresh_ahead=None
+        )
     return policy.but(ttl=ttl, sliding=None, max_age=None)

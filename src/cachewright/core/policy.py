@@ -161,8 +161,16 @@ class Policy:
             raise ConfigurationError(
                 f'on_error must be "fallback" or "raise", not {self.on_error!r}'
             )
-        if not all(isinstance(e, type) and issubclass(e, Exception) for e in self.cache_errors):
+        if not isinstance(self.cache_errors, tuple) or not all(
+            isinstance(e, type) and issubclass(e, Exception) for e in self.cache_errors
+        ):
             raise ConfigurationError("cache_errors must be a tuple of Exception classes")
+        if type(self.copy) is not bool:
+            raise ConfigurationError(f"copy must be True or False, not {self.copy!r}")
+        if self.store_if is not None and not callable(self.store_if):
+            raise ConfigurationError("store_if must be a function of the value, or None")
+        if not isinstance(self.timeouts, Timeouts):
+            raise ConfigurationError("timeouts must be a Timeouts, such as Timeouts(call=0.05)")
 
     def but(self, **changes: Any) -> Policy:
         """A copy with some options changed, validated again."""

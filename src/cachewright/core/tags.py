@@ -95,7 +95,7 @@ class TagClock:
         if len(self.known) + more <= self.limit:
             return
         everywhere = self.known.pop(NAMESPACE, None)
-        for tag in list(islice(self.known, self.limit // 8)):
+        for tag in list(islice(self.known, max(more, self.limit // 8))):
             del self.known[tag]
         if everywhere is not None:
             self.known[NAMESPACE] = everywhere

@@ -50,6 +50,8 @@ def invalidation(data: bytes) -> Invalidation | None:
 
 def wake(data: bytes) -> Wake | None:
     """The message, or None for what is not one."""
+    if len(data) > MAX_BYTES:
+        return None
     try:
         message = _wake.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):

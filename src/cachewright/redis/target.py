@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from cachewright.errors import ConfigurationError
 
@@ -44,7 +47,12 @@ class Target:
     @property
     def is_local(self) -> bool:
         """Whether what is sent stays on this machine."""
-        return bool(self.path) or self.host in ("localhost", "::1") or self.host.startswith("127.")
+        if self.path or self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def login(self) -> tuple[str, ...]:
         """The arguments of AUTH, or nothing."""
@@ -65,11 +73,27 @@ def from_url(url: str) -> Target:
     plain = url.replace("valkeys://", "rediss://", 1).replace("valkey://", "redis://", 1)
     try:
         options: dict[str, Any] = parse_url(plain)  # type: ignore[no-untyped-call]
-    except ValueError as error:
+    except ValueError:
+        # Its message may repeat the URL, and with it the password.
         raise ConfigurationError(
-            f"the URL cannot be used ({error}); use one of {SCHEMES}"
+            f"the server's URL cannot be used: it must be one of {SCHEMES}, and a password with "
+            "'#', '/', '@' or ':' must be percent-encoded"
         ) from None
+    _check_path(plain)
     return from_options(options, tls=plain.startswith("rediss://"))
+
+
+def _check_path(url: str) -> None:
+    """redis-py passes over what it cannot read: a database of another name would silently be database 0."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix" and not parts.path:
+        raise ConfigurationError(
+            "a unix:// URL needs the path of the socket: unix:///run/valkey.sock"
+        )
+    if parts.scheme != "unix" and not re.fullmatch(r"/?|/\d+/?", parts.path):
+        raise ConfigurationError(
+            "the path of a server's URL is the number of a database, as in redis://host:6379/0"
+        )
 
 
 def from_client(client: Any) -> Target:

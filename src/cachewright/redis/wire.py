@@ -35,6 +35,10 @@ DEADLINE = "deadline"
 """Stands, by identity, as the last argument of commands that must not run late."""
 
 
+class PrimaryChanged(RemoteUnavailable):
+    """The node is not the primary it was: what it says of old stamps means nothing any more."""
+
+
 class Crowded(RemoteTimeout):
     """No connection came free in time: the callers are many, not the server at fault."""
 
@@ -153,7 +157,12 @@ def node_in(said: Any, target: Target) -> bytes:
     info = dict(line.split(b":", 1) for line in said.split(b"\r\n") if b":" in line)
     if info.get(b"role") != b"master":
         raise RemoteUnavailable(f"{target.label} is a replica: give the address of the primary")
-    return bytes(info.get(b"master_replid", b"")[:16])
+    node = bytes(info.get(b"master_replid", b"")[:16])
+    if len(node) < 16:
+        raise RemoteUnavailable(
+            f"{target.label} does not say which primary it is (INFO replication)"
+        )
+    return node
 
 
 def lost_primary(values: Sequence[Any]) -> bool:

@@ -23,7 +23,7 @@ if type(old) == 'string' and #old >= 48 and string.byte(old, 1) == 1 then
     local stands = kind == 4 and string.match(string.sub(old, 49 + size), '^%-?%d+$')
     if stands and #stands <= 17 then
       local number = tonumber(stands) + tonumber(ARGV[1])
-      if math.abs(number) > 9007199254740992 then
+      if math.abs(number) > 9007199254740991 then
         return {0, 'range'}
       end
       digits = string.format('%.0f', number)

@@ -1,8 +1,12 @@
 -- Remove an entry that nobody can read, if it is still the one that was read.
--- KEYS[1] entry    ARGV[1] its first bytes, '' for one that is not a string at all
+-- KEYS[1] entry    ARGV[1] its first bytes  ARGV[2] 'other' for one that is not a string at all
 -- Reply: 1 removed, 0 something else is there
 local start = redis.pcall('GETRANGE', KEYS[1], 0, 63)
-if (type(start) == 'table') ~= (ARGV[1] == '') or type(start) == 'string' and start ~= ARGV[1] then
+if ARGV[2] == 'other' then
+  if type(start) ~= 'table' then
+    return 0
+  end
+elseif start ~= ARGV[1] then
   return 0
 end
 return redis.call('UNLINK', KEYS[1])
