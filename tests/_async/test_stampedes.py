@@ -68,7 +68,7 @@ async def test_without_flights_every_caller_loads(
     weaken_script(monkeypatch, "acquire", "if not held then", "if true then")
     join = AsyncFlights.join
 
-    def alone(self: AsyncFlights, key: str, tags: Any, *, alone: bool = False) -> Any:
+    def alone(self: AsyncFlights, key: str, tags: Any, **how: bool) -> Any:
         return join(self, key, tags, alone=True)
 
     monkeypatch.setattr(AsyncFlights, "join", alone)

@@ -71,7 +71,7 @@ def lets_join_what_began_before(patch: Patch) -> None:
     shares_with_latecomers(patch)
     join = AsyncFlights.join
 
-    def whatever(self: AsyncFlights, key: str, tags: Any, *, alone: bool = False) -> Any:
+    def whatever(self: AsyncFlights, key: str, tags: Any, **how: bool) -> Any:
         with self._lock:
             flight = self._leading.get(key)
         return (flight, False) if flight is not None else join(self, key, tags, alone=alone)

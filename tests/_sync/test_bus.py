@@ -157,9 +157,9 @@ def test_a_process_that_does_not_notice_a_lost_link_serves_what_was_invalidated(
 ) -> None:
     changed = Engine.link_changed
 
-    def careless(self: Engine, up: bool, error: Exception | None) -> None:
+    def careless(self: Engine, *news: Any) -> None:
         if not self.tags.linked:
-            changed(self, up, error)
+            changed(self, *news)
 
     monkeypatch.setattr(Engine, "link_changed", careless)
     assert stale_value_after_a_message_was_missed(valkey, namespace) == ("old", "old")

@@ -249,7 +249,7 @@ def test_the_mark_of_a_dead_writer_runs_out_while_another_ones_is_renewed(
             assert store.mark(["k"], [], "token-of-the-dead", lasting=0.1) == 1
             client = raw(server)
             # A renewal, which writes the mark anew, leaves out whoever is dead by then.
-            until(lambda: b"token-of-the-dead" not in client.get(lease))
+            until(lambda: "token-of-the-dead" not in str(client.get(lease)))
         assert fleet.read() == "old" == fleet.reader.get("k"), "no mark is left"
 
 

@@ -71,7 +71,7 @@ def lets_join_what_began_before(patch: Patch) -> None:
     shares_with_latecomers(patch)
     join = Flights.join
 
-    def whatever(self: Flights, key: str, tags: Any, *, alone: bool = False) -> Any:
+    def whatever(self: Flights, key: str, tags: Any, **how: bool) -> Any:
         with self._lock:
             flight = self._leading.get(key)
         return (flight, False) if flight is not None else join(self, key, tags, alone=alone)

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -268,3 +269,19 @@ def fork_and_close(index: int, *, url: str, namespace: str) -> tuple[Any, Any]:
         assert cache.engine.bus is not None
         link: socket.socket = cache.engine.bus._subscription._link._socket  # type: ignore[union-attr]
         return said, [cache.get("k", verify=True), cache.stats().link, link.fileno() > 0]
+
+
+def modules_imported_by_calls(index: int, *, url: str, namespace: str) -> list[str]:
+    """What the first calls of a process import."""
+    cache = Cache(url, namespace=namespace)
+    before = set(sys.modules)
+    cache.set("k", 1)
+    cache.get_or_load("l", lambda: 1, tags=["row"])
+    cache.incr("n")
+    cache.touch("k", ttl=10)
+    with cache.writing(keys=["k"]) as write:
+        write.before_commit()
+    cache.invalidate("k", tags=["row"])
+    imported = sorted(set(sys.modules) - before)
+    cache.close()
+    return imported

@@ -50,6 +50,13 @@ def test_a_fork_amid_the_calls_of_other_threads_leaves_no_lock_held(
     assert parent == 2
 
 
+def test_no_call_imports_anything(valkey: EmbeddedServer, namespace: str) -> None:
+    """An import that another thread is in the middle of at the fork never ends in the child, and hangs it."""
+    with Fleet() as fleet:
+        fleet.start(forking.modules_imported_by_calls, 1, url=valkey.url, namespace=namespace)
+        assert fleet.results() == [[]]
+
+
 @pytest.mark.parametrize("with_server", [False, True])
 def test_a_child_does_not_wait_for_a_load_of_its_parents_thread(
     valkey: EmbeddedServer, namespace: str, with_server: bool

@@ -179,8 +179,9 @@ def test_security_11_discard_removes_what_was_read_and_nothing_newer(room: Room)
 
 def test_discard_of_what_is_not_a_string(room: Room) -> None:
     room.client.rpush(room.name("e"), "x")
-    assert room.run("discard", ["e"], b"bytes") == 0
-    assert room.run("discard", ["e"], b"") == 1
+    assert room.run("discard", ["e"], b"bytes", "") == 0
+    assert room.run("discard", ["e"], b"", "") == 0
+    assert room.run("discard", ["e"], b"", "other") == 1
     assert not room.client.exists(room.name("e"))
 
 

@@ -20,7 +20,7 @@ from cachewright._async.reading import AsyncReader, LeaderGone
 from cachewright._async.redis import AsyncRedisStore
 from cachewright._waits import aio
 from cachewright.core.entry import Entry
-from cachewright.core.loading import Load, collecting_load, is_loading, mode_of
+from cachewright.core.loading import Load, collecting_load, enclosing_load, is_loading, mode_of
 from cachewright.core.policy import as_float
 from cachewright.core.reads import Read
 from cachewright.core.storable import refuse_unstorable
@@ -190,7 +190,9 @@ class AsyncBatches:
         joined: list[Led] = []
         for read in reads:
             if read.key not in found:
-                flight, leads = self._engine.flights.join(read.key, read.tags, alone=read.verify)
+                flight, leads = self._engine.flights.join(
+                    read.key, read.tags, alone=read.verify, nested=enclosing_load() is not None
+                )
                 flight.limit = flight.limit or read.policy.timeouts.load
                 (led if leads else joined).append(Led(read, flight))
         if led:
@@ -247,9 +249,10 @@ class AsyncBatches:
     ) -> None:
         asks = [item.ask for item in leased]
         reads = [*(item.read for item in leased), *(one.read for one in loose)]
+        flights = [item.flight for item in leased] + [one.flight for one in loose]
         made = self._loader.new_load(*reads)
         async with self._leases.around_load(store, asks, reads[0].policy):
-            values, cost = await self._call(reads, load, made)
+            values, cost = await self._call(reads, load, made, flights)
             mine = [values.get(item.read.key, ABSENT) for item in leased]
             landings = await self._loader.keep(store, leased, made, values=mine, cost=cost)
         for item, landing in zip(leased, landings, strict=True):
@@ -287,15 +290,20 @@ class AsyncBatches:
         return leased, loose
 
     async def _call(
-        self, reads: Sequence[Read], load: AsyncBatchLoad, made: Load
+        self,
+        reads: Sequence[Read],
+        load: AsyncBatchLoad,
+        made: Load,
+        flights: Sequence[Flight],
     ) -> tuple[Mapping[str, Any], float]:
-        names = [read.key for read in reads]
-        return await self._loader.call(replace(reads[0], load=load.many, args=(names,)), made)
+        read = replace(reads[0], load=load.many, args=([read.key for read in reads],))
+        return await self._loader.call(read, made, flights)
 
     async def _load_locally(self, led: Sequence[Led], load: AsyncBatchLoad) -> None:
         before = [self._loader.local_stamps(one.read) for one in led]
         made = self._loader.new_load(*(one.read for one in led))
-        values, cost = await self._call([one.read for one in led], load, made)
+        flights = [one.flight for one in led]
+        values, cost = await self._call([one.read for one in led], load, made, flights)
         for one, stamps in zip(led, before, strict=True):
             value = values.get(one.read.key, ABSENT)
             landing = self._loader.keep_locally(

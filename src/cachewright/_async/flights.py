@@ -22,13 +22,28 @@ from cachewright.memory.store import MemoryStore
 class Flight:
     """One read or load under way. `outcome` is for those who joined it."""
 
-    __slots__ = ("doomed", "epoch", "fallback", "key", "limit", "outcome", "tags", "woken")
+    __slots__ = (
+        "awaited",
+        "doomed",
+        "epoch",
+        "fallback",
+        "key",
+        "limit",
+        "outcome",
+        "queued",
+        "tags",
+        "woken",
+    )
 
     def __init__(self, key: str, tags: Collection[str], epoch: int) -> None:
         self.key = key
         self.tags = tags
         self.epoch = epoch
         self.doomed = False
+        self.queued = False
+        """Whether it waits for a slot to load in."""
+        self.awaited = False
+        """Whether a load that holds a slot waits for it."""
         self.outcome = aio.Outcome()
         self.woken: aio.Event | None = None
         self.limit = 0.0
@@ -49,11 +64,18 @@ class AsyncFlights:
         self._leading: dict[str, Flight] = {}
         self._flying: dict[str, set[Flight]] = {}
 
-    def join(self, key: str, tags: Collection[str], *, alone: bool = False) -> tuple[Flight, bool]:
-        """The flight for `key`, and whether the caller leads it. `alone` joins none that began before."""
+    def join(
+        self, key: str, tags: Collection[str], *, alone: bool = False, nested: bool = False
+    ) -> tuple[Flight, bool]:
+        """The flight for `key`, and whether the caller leads it. `alone` joins none that began before.
+
+        `nested`: the caller is inside a load and holds its slot, so it must not wait for one who waits for a slot.
+        """
         with self._lock:
             flight = self._leading.get(key)
-            if flight is not None and not flight.doomed and not alone:
+            waits = flight is not None and flight.queued and nested
+            if flight is not None and not (flight.doomed or alone or waits):
+                flight.awaited = flight.awaited or nested
                 return flight, False
             flight = self._begin(key, tags)
             self._leading[key] = flight
@@ -68,6 +90,15 @@ class AsyncFlights:
         flight = Flight(key, tags, self._clock.epoch)
         self._flying.setdefault(key, set()).add(flight)
         return flight
+
+    def queue(self, flights: Collection[Flight]) -> bool:
+        """Whether these flights may wait for a slot; not if a load that holds one waits for them."""
+        with self._lock:
+            if any(flight.awaited for flight in flights):
+                return False
+            for flight in flights:
+                flight.queued = True
+            return True
 
     def close(self, flight: Flight) -> None:
         """It has ended; nothing it does later counts."""

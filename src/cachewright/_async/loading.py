@@ -10,7 +10,7 @@ Invariants kept here (design rules 3, 4, 9; tests/_async/test_races.py and its m
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, cast
@@ -54,11 +54,13 @@ class AsyncLoader:
         self._looker = looker
         self._leases = leases
 
-    async def call(self, read: Read, load: Load) -> tuple[Any, float]:
+    async def call(
+        self, read: Read, load: Load, flights: Collection[Flight] = ()
+    ) -> tuple[Any, float]:
         """The loaded value and the seconds it took. Raises what the loader raises, and `Unstorable`."""
         engine = self._engine
         # A load inside a load has its slot already: waiting for another could be waiting for itself.
-        slot = load.parent is None
+        slot = load.parent is None and engine.flights.queue(flights)
         if slot and not await engine.slots.take(read.policy.timeouts.load):
             raise LoadTimeout("too many loads are under way (max_loads)")
         began = engine.monotonic()
@@ -99,7 +101,7 @@ class AsyncLoader:
     async def unstored(self, read: Read, flight: Flight) -> Landing:
         """The server cannot vouch for what is loaded now: the callers of this flight get it, and nobody else."""
         try:
-            value, cost = await self.call(read, self.new_load(read))
+            value, cost = await self.call(read, self.new_load(read), [flight])
         except Exception as error:  # the loader's own: served stale or raised again
             return self.after_error(read, flight, error, storable=False)
         return Landing(self.unkept(read, value, cost), None, loaded=True)
@@ -117,7 +119,7 @@ class AsyncLoader:
         base, stamps = self.local_stamps(read)
         load = self.new_load(read)
         try:
-            value, cost = await self.call(read, load)
+            value, cost = await self.call(read, load, [flight])
         except Exception as error:  # the loader's own: served stale, kept or raised again
             return self.after_error(read, flight, error, storable=True)
         engine.backoff.succeeded(read.key)
@@ -162,7 +164,7 @@ class AsyncLoader:
         load = self.new_load(read)
         async with self._leases.around_load(store, [ask], read.policy):
             try:
-                value, cost = await self.call(read, load)
+                value, cost = await self.call(read, load, [flight])
             except Exception as error:  # the loader's own: served stale, kept or raised again
                 await self._leases.give_back(store, [ask])
                 return self.after_error(read, flight, error, storable=not flight.doomed)
@@ -183,7 +185,9 @@ class AsyncLoader:
         ready: list[tuple[Leased, Landing, bytes, Lifetime]] = []
         for item, value in zip(leased, values, strict=True):
             life = self._life(item.read, value)
-            stamps = None if late is None else self._join(_concrete(item.got), late, load)
+            # What is doomed would be dead on arrival, and what was given up is not wanted any more.
+            own = None if item.flight.doomed else _concrete(item.got)
+            stamps = None if late is None else self._join(own, late, load)
             fill = secrets.token_bytes(FILL_BYTES)
             entry = self._new_entry(
                 item.read, value, life, stamps=stamps or {}, cost=cost, fill=fill

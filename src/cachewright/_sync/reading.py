@@ -131,8 +131,9 @@ class Reader:
         engine.open()
         while True:
             epoch = engine.tags.epoch
+            nested = enclosing_load() is not None
             flight, leads = engine.flights.join(
-                read.key, read.tags, alone=read.verify or read.force
+                read.key, read.tags, alone=read.verify or read.force, nested=nested
             )
             if leads:
                 flight.fallback = engine.flights.vouch(flight, fallback)
@@ -220,6 +221,9 @@ class Reader:
 
     def _fly(self, read: Read, flight: Flight, refreshed: Entry | None) -> Landing:
         engine, store = self._engine, self._engine.store
+        overtaken = self._already_there(read, refreshed)
+        if overtaken is not None:
+            return overtaken
         if store is None:
             engine.stats.count("misses", 0 if refreshed else 1)
             return self._loader.locally(read, flight)
@@ -238,6 +242,17 @@ class Reader:
         return self._acquire_and_load(
             store, read, flight, look.seen, patient=refreshed is None
         )
+
+    def _already_there(self, read: Read, refreshed: Entry | None) -> Landing | None:
+        """What another flight brought between our look and our turn."""
+        if read.force:
+            return None
+        decision, entry = self._looker.in_memory(read)
+        if decision is not Decision.SERVE or entry is None or entry is refreshed:
+            return None
+        if refreshed is None:
+            self._engine.stats.l1_hits.add()
+        return Landing(entry, entry.stamps)
 
     def _acquire_and_load(
         self, store: RedisStore, read: Read, flight: Flight, seen: bytes, *, patient: bool

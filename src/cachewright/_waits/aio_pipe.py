@@ -166,9 +166,12 @@ class Pipe:
         self._connect_timeout = connect_timeout
         self._link: Wire | None = None
         self._opening: asyncio.Task[Wire] | None = None
+        self._closed = False
 
     async def call(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
         """The replies to a batch, errors among them; `RemoteError` if they did not all come in time."""
+        if self._closed:
+            return await self._call_once(commands, timeout)
         link = self._link
         if link is not None and self._is_stuck(link, timeout):
             link.close()
@@ -181,6 +184,14 @@ class Pipe:
             link.close()
             raise RemoteUnavailable(f"{self._target.label} is not the primary")
         return wire.Replies(values, link.node)
+
+    async def _call_once(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
+        """After `close`: what a late load still has to say must not leave a connection open."""
+        link = await _connect(self._target, self._connect_timeout, wire.greeting)
+        try:
+            return wire.Replies(await link.ask(commands, timeout).future, link.node)
+        finally:
+            link.close()
 
     def _is_stuck(self, link: Wire, timeout: float) -> bool:
         since = link.stuck_since
@@ -216,6 +227,7 @@ class Pipe:
 
     async def close(self) -> None:
         """Close the connection."""
+        self._closed = True
         if self._opening is not None:
             self._opening.cancel()
         self.reset()

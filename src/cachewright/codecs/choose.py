@@ -35,7 +35,13 @@ def codec_for(spec: str | Codec = "msgpack", type: Any = Any) -> Codec:  # noqa:
 
 def compressor_for(spec: str | Compressor | None) -> Compressor | None:
     """The compressor called "zstd", "lz4" or "zlib", or `spec` itself. Raises `ConfigurationError`."""
+    if spec is None:
+        return None
     if not isinstance(spec, str):
+        if not all(hasattr(spec, name) for name in ("code", "compress", "decompress")):
+            raise ConfigurationError(
+                f"compressor={spec!r}: a Compressor has a code, compress() and decompress()"
+            )
         return spec
     make = _COMPRESSORS.get(spec)
     if make is None:

@@ -157,6 +157,9 @@ class Policy:
                 raise ConfigurationError(
                     "sliding cannot be combined with stale, stale_if_error or refresh_ahead"
                 )
+        self._check_kinds()
+
+    def _check_kinds(self) -> None:
         if self.on_error not in ("fallback", "raise"):
             raise ConfigurationError(
                 f'on_error must be "fallback" or "raise", not {self.on_error!r}'
