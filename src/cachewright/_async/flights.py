@@ -23,6 +23,7 @@ class Flight:
     """One read or load under way. `outcome` is for those who joined it."""
 
     __slots__ = (
+        "abandoned",
         "awaited",
         "doomed",
         "epoch",
@@ -40,6 +41,7 @@ class Flight:
         self.tags = tags
         self.epoch = epoch
         self.doomed = False
+        self.abandoned = False
         self.queued = False
         """Whether it waits for a slot to load in."""
         self.awaited = False
@@ -100,6 +102,12 @@ class AsyncFlights:
                 flight.queued = True
             return True
 
+    def unqueue(self, flights: Collection[Flight]) -> None:
+        """They have their slot."""
+        with self._lock:
+            for flight in flights:
+                flight.queued = False
+
     def close(self, flight: Flight) -> None:
         """It has ended; nothing it does later counts."""
         with self._lock:
@@ -113,7 +121,7 @@ class AsyncFlights:
 
     def abandon(self, flight: Flight) -> None:
         """Its load hangs: let others lead, and do not keep what it may still bring."""
-        flight.doomed = True
+        flight.doomed = flight.abandoned = True
         self.close(flight)
 
     def land(self, flight: Flight, entry: Entry, now: float, weight: int) -> bool:

@@ -59,10 +59,7 @@ class Loader:
     ) -> tuple[Any, float]:
         """The loaded value and the seconds it took. Raises what the loader raises, and `Unstorable`."""
         engine = self._engine
-        # A load inside a load has its slot already: waiting for another could be waiting for itself.
-        slot = load.parent is None and engine.flights.queue(flights)
-        if slot and not engine.slots.take(read.policy.timeouts.load):
-            raise LoadTimeout("too many loads are under way (max_loads)")
+        slot = load.parent is None and self._take_slot(read, flights)
         began = engine.monotonic()
         try:
             with collecting(load):
@@ -81,6 +78,18 @@ class Loader:
         engine.tell("load", read.key, seconds=cost)
         refuse_unstorable(value)
         return value, cost
+
+    def _take_slot(self, read: Read, flights: Collection[Flight]) -> bool:
+        """Wait for a slot to load in. False: none is needed, for a load that holds one is waiting for this one."""
+        engine = self._engine
+        if not engine.flights.queue(flights):
+            return False
+        try:
+            if not engine.slots.take(read.policy.timeouts.load):
+                raise LoadTimeout("too many loads are under way (max_loads)")
+        finally:
+            engine.flights.unqueue(flights)
+        return True
 
     def new_load(self, *reads: Read) -> Load:
         """A load of these keys, inside whatever load is under way."""
@@ -185,8 +194,8 @@ class Loader:
         ready: list[tuple[Leased, Landing, bytes, Lifetime]] = []
         for item, value in zip(leased, values, strict=True):
             life = self._life(item.read, value)
-            # What is doomed would be dead on arrival, and what was given up is not wanted any more.
-            own = None if item.flight.doomed else _concrete(item.got)
+            # What was given up for hanging is not wanted any more.
+            own = None if item.flight.abandoned else _concrete(item.got)
             stamps = None if late is None else self._join(own, late, load)
             fill = secrets.token_bytes(FILL_BYTES)
             entry = self._new_entry(
