@@ -82,7 +82,7 @@ class Loader:
     def _take_slot(self, read: Read, flights: Collection[Flight]) -> bool:
         """Wait for a slot to load in. False: none is needed, for a load that holds one is waiting for this one."""
         engine = self._engine
-        if not engine.flights.queue(flights):
+        if not engine.slots.limited or not engine.flights.queue(flights):
             return False
         try:
             if not engine.slots.take(read.policy.timeouts.load):

@@ -95,6 +95,7 @@ class Slots:
     """At most `limit` at once; None for no limit."""
 
     def __init__(self, limit: int | None) -> None:
+        self.limited = limit is not None
         self._free = asyncio.Semaphore(limit) if limit else None
 
     async def take(self, timeout: float) -> bool:

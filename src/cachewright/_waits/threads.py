@@ -81,6 +81,7 @@ class Slots:
     """At most `limit` at once; None for no limit."""
 
     def __init__(self, limit: int | None) -> None:
+        self.limited = limit is not None
         self._free = threading.Semaphore(limit) if limit else None
 
     def take(self, timeout: float) -> bool:
