@@ -15,15 +15,15 @@ from hypothesis.stateful import precondition, rule
 
 from cachewright.core.tags import NAMESPACE, key_tag, prefix_tag, user_tag
 from cachewright.redis import messages
-from model.machine import DEATHS, WHO, CacheMachine
-from model.plans import COUNTERS, KEYS, SOME_TAGS, TAGS, Actor
+from model.loads import WHO
+from model.machine import DEATHS, CacheMachine
+from model.plans import COUNTERS, KEYS, SOME_TAGS, TAGS, Actor, after_reply
 from model.truth import SERVER, Mark, tag_names
 from model.worlds import World
 
 SENTINEL = "drained"
 LIMIT = 600.0
 """Seconds that a mark lasts: no sequence takes so long, so none runs out."""
-NO_TAGS: tuple[str, ...] = ()
 
 EVICTED = [
     *(("entry", key) for key in (*KEYS, *COUNTERS)),
@@ -58,7 +58,8 @@ class FleetMachine(CacheMachine):
         super().__init__(world, namespace=self.namespace)
         self.writers: list[Writer] = []
         for actor in self.actors:
-            self.do(lambda actor=actor: actor.cache.ttl("p"))  # connects, which the first read would
+            self.do(lambda actor=actor: actor.cache.ttl("p"))  # connects, as the first read would
+            world.after_replies(actor.cache.engine.store, after_reply)
 
     def server(self, view: str) -> tuple[str, ...]:
         """The server's URL, under a name that tells the connections of the two apart."""

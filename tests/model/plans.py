@@ -6,13 +6,14 @@ What must not be here: the order of events, which the machine decides.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hypothesis import strategies as st
 
 from cachewright import ABSENT, current_load
-from model.truth import Made, Truth, adopt, own_names
+from model.truth import Made, Truth
 from model.worlds import Gate, Script, World
 
 KEYS = ("p", "p:q", "r", "r:s")
@@ -24,6 +25,7 @@ USUAL_TTL = 300.0
 NEGATIVE_TTL = 30.0
 
 Outcome = Literal["value", "absent", "error"]
+Hold = Literal["", "middle", "end", "reply 1", "reply 2", "reply 3"]
 
 
 class Boom(Exception):
@@ -50,8 +52,9 @@ class Plan:
     part: Part | None = None
     comes_to: Outcome = "value"
     ttl: float = USUAL_TTL
-    hold: Literal["", "middle", "end"] = ""
-    """Where the load stands still: before it reads its part, or after."""
+    hold: Hold = ""
+    """Where the call stands still: before the load reads its part, or after, or when the server has
+    given its first, second or third reply and nobody has looked at it."""
 
     def __repr__(self) -> str:
         said = {
@@ -83,6 +86,7 @@ PARTS = [
     *(Part(how, key) for key in KEYS[1:] for how in ("load", "get", "load_many", "get_many")),
     *(Part("get", key) for key in COUNTERS),
 ]
+HOLDS: list[Hold] = ["middle", "end", "reply 1", "reply 2", "reply 3"]
 SOME_TAGS = st.sampled_from([(), TAGS[:1], TAGS[1:], TAGS])
 SOME_KEYS = st.sampled_from([KEYS[:1], KEYS[1:2], KEYS[:2], KEYS[1:3], KEYS[2:], KEYS])
 LATE = st.sampled_from([(), (), TAGS[:1], TAGS[1:]])
@@ -92,7 +96,7 @@ def _possible(plan: Plan) -> Plan:
     part, last = plan.part, max(KEYS.index(key) for key in plan.keys)
     if part is None or part.key in COUNTERS or KEYS.index(part.key) > last:
         return plan
-    return Plan(**{**plan.__dict__, "part": None})
+    return replace(plan, part=None)
 
 
 def plans(*, many: bool = False, held: bool = False) -> st.SearchStrategy[Plan]:
@@ -106,7 +110,7 @@ def plans(*, many: bool = False, held: bool = False) -> st.SearchStrategy[Plan]:
         part=st.sampled_from(PARTS),
         comes_to=st.sampled_from(["value", "value", "value", "absent", "error"]),
         ttl=st.sampled_from(TTLS),
-        hold=st.sampled_from(["middle", "end"]) if held else st.just(""),
+        hold=st.sampled_from(HOLDS) if held else st.just(""),
     ).map(_possible)
 
 
@@ -119,6 +123,17 @@ class Actor:
     reads: int = 0
     loads: list[Plan] = field(default_factory=list)
     errors: list[Plan] = field(default_factory=list)
+
+
+SLOW: ContextVar[Load | None] = ContextVar("slow", default=None)
+"""The load whose caller runs in this context, if its replies may be held back."""
+
+
+def after_reply() -> Script:
+    """Runs after each reply of the server."""
+    load = SLOW.get()
+    if load is not None:
+        yield from load.replied()
 
 
 @dataclass(eq=False)
@@ -135,6 +150,8 @@ class Load:
     """Whether it runs inside `refreshed()`, where a `get` finds nothing and is not counted."""
     gate: Gate = field(init=False)
     parked: bool = False
+    """Whether it stands still now."""
+    replies: int = 0
     raised: bool = False
     made: list[Made] = field(default_factory=list)
 
@@ -185,6 +202,11 @@ class Load:
             yield self.gate.wait
             self.parked = False
 
+    def replied(self) -> Script:
+        """The server has replied to its caller."""
+        self.replies += 1
+        yield from self._stand_still(f"reply {self.replies}")
+
     def _read_part(self, part: Part, wholes: list[Made]) -> Script:
         """Read another key; what is made here is made from what that read was served."""
         inner = Load(self.world, self.truth, self.actor, Plan((part.key,), TAGS[:1]), self.now)
@@ -194,9 +216,8 @@ class Load:
             value = yield from self._served(part, inner)
         finally:
             self.made += inner.made
-        parts = self.truth.parts(reading, part.key, value)
         for whole in wholes:
-            adopt(whole, parts)
+            self.truth.adopt(whole, reading, part.key, value)
 
     def _served(self, part: Part, inner: Load) -> Script:
         cache, key = self.actor.cache, part.key
@@ -213,5 +234,3 @@ class Load:
         )
         return found[key]
 
-
-__all__ = ["COUNTERS", "KEYS", "TAGS", "Actor", "Boom", "Load", "Part", "Plan", "own_names", "plans"]

@@ -48,6 +48,8 @@ class Made:
     value: object
     rows: Rows
     until: dict[str, float]
+    loose: bool = False
+    """Whether a part of it was shared in flight (see `Reading.sealed`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,16 @@ class Reading:
     view: str
     floors: Mapping[str, int]
     sealed: Mapping[str, int]
-    """The floors of what is not cached but may still be flying: commits under a mark."""
+    """The floors that commits under a mark have set: a cache has nothing older, but a read may
+    share a load that began before the commit."""
     flying: Collection[Made]
-    """What was being loaded when the read began: it may join that."""
+    """What was being loaded when the read began."""
     now: float
 
     def old(self, made: Made) -> dict[str, tuple[int, int]]:
         """What the value is made from that is too old: name → (version, the least that is allowed)."""
-        floors = self.floors if made in self.flying else {**self.floors, **self.sealed}
+        shared = made.loose or made in self.flying
+        floors = self.floors if shared else {**self.floors, **self.sealed}
         rows = list(made.rows.items())
         return {name: (it, floors[name]) for name, it in rows if it < floors.get(name, 0)}
 
@@ -139,15 +143,15 @@ class Truth:
             self.made.setdefault(key, []).append(made)
         return made
 
-    def only(self, key: str, value: object, until: float) -> None:
-        """Of the values that might have been made just now, it was this one."""
+    def drop(self, made: Iterable[Made]) -> None:
+        """These values did not come to exist."""
         with self._lock:
-            newest = [made for made in self.made[key] if NEVER in made.until.values()]
-            for made in newest:
-                if made.value == value:
-                    made.until = dict.fromkeys(self.views, until)
-                else:
-                    self.made[key].remove(made)
+            for one in made:
+                self.made[one.key].remove(one)
+
+    def last(self, key: str) -> Made | None:
+        """The newest value of a key."""
+        return next(iter(self.made.get(key, [])[-1:]), None)
 
     # ---------------------------------------------------------------- who knows what
 
@@ -218,16 +222,12 @@ class Truth:
             return f"{key}: {value!r} is old for {reading.view}: {old}"
         return f"{key}: {value!r} ended at {made.until[reading.view]}, it is {reading.now}"
 
-    def parts(self, reading: Reading, key: str, value: object) -> Rows:
-        """What a read was made from, at least, and not older than this; `ABSENT` for a read of nothing."""
-        if value is ABSENT:
-            return self.read(own_names(key))
-        several = [made.rows for made in self.check(reading, key, value)]
-        names = set.intersection(*map(set, several))
-        return {name: max(rows[name] for rows in several) for name in names}
-
-
-def adopt(whole: Made, parts: Rows) -> None:
-    """The whole is made from these as well."""
-    for name, version in parts.items():
-        whole.rows[name] = min(version, whole.rows.get(name, version))
+    def adopt(self, whole: Made, reading: Reading, key: str, value: object) -> None:
+        """`whole` is made from what a read of `key` was served too; `ABSENT` where that was nothing."""
+        several = [] if value is ABSENT else self.check(reading, key, value)
+        whole.loose |= any(made.loose or made in reading.flying for made in several)
+        names = set.intersection(*(set(made.rows) for made in several)) if several else own_names(key)
+        now = self.read(names)
+        for name in names:
+            version = max((made.rows[name] for made in several), default=now[name])
+            whole.rows[name] = min(version, whole.rows.get(name, version))

@@ -56,6 +56,7 @@ class World(Protocol):
     def start(self, script: Script) -> Job: ...
     def loader(self, script: Callable[..., Script]) -> Callable[..., Any]: ...
     def until(self, true: Callable[[], Any], within: float = PATIENCE) -> bool: ...
+    def after_replies(self, store: Any, script: Callable[[], Script]) -> None: ...
     def retire(self, cache: Any) -> None: ...
     def close(self) -> None: ...
 
@@ -96,7 +97,7 @@ class Threads:
     enter, exit = "__enter__", "__exit__"
 
     def __init__(self) -> None:
-        self._closing: list[threading.Thread] = []
+        self._closing: list[Job] = []
 
     gate = staticmethod(ThreadGate)
     run = staticmethod(play)
@@ -124,15 +125,32 @@ class Threads:
             time.sleep(PAUSE)
         return True
 
+    def after_replies(self, store: Any, script: Callable[[], Script]) -> None:
+        """Run the script when the server has replied and before anybody looks at the reply."""
+        ask = store.ask
+
+        def ask_slowly(commands: Any) -> Any:
+            replies = ask(commands)
+            play(script())
+            return replies
+
+        store.ask = ask_slowly
+
     def retire(self, cache: Any) -> None:
         """Close it aside: that waits for what the cache has in the background."""
-        self._closing = [thread for thread in self._closing if thread.is_alive()]
-        self._closing.append(threading.Thread(target=cache.close, daemon=True))
-        self._closing[-1].start()
+
+        def close() -> Script:
+            yield cache.close
+
+        self._closing = [job for job in self._closing if not job.done or job.error]
+        self._closing.append(self.start(close()))
 
     def close(self) -> None:
-        for thread in self._closing:
-            thread.join(PATIENCE)
+        """Wait for what was retired. Raises what that raised."""
+        for job in self._closing:
+            assert self.until(lambda job=job: job.done), "a cache cannot be closed"
+            if job.error is not None:
+                raise job.error
 
 
 # -------------------------------------------------------------------- asyncio
@@ -174,6 +192,7 @@ class Loop:
         self._runner = asyncio.Runner()
         self._loop = self._runner.get_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing: list[Job] = []
 
     gate = staticmethod(LoopGate)
 
@@ -189,12 +208,10 @@ class Loop:
             except BaseException as error:  # noqa: BLE001 - whatever it is, the machine looks at it
                 job.end(None, error)
 
-        self._keep(self._loop.create_task(work()))
-        return job
-
-    def _keep(self, task: asyncio.Task[Any]) -> None:
+        task = self._loop.create_task(work())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return job
 
     def loader(self, script: Callable[..., Script]) -> Callable[..., Any]:
         async def load(*args: Any) -> Any:
@@ -213,10 +230,32 @@ class Loop:
 
         return self._loop.run_until_complete(wait())
 
+    def after_replies(self, store: Any, script: Callable[[], Script]) -> None:
+        """See `Threads`."""
+        ask = store.ask
+
+        async def ask_slowly(commands: Any) -> Any:
+            replies = await ask(commands)
+            await play_async(script())
+            return replies
+
+        store.ask = ask_slowly
+
     def retire(self, cache: Any) -> None:
         """Close it while the loop turns for others."""
-        self._keep(self._loop.create_task(cache.aclose()))
+
+        def close() -> Script:
+            yield cache.aclose
+
+        self._closing = [job for job in self._closing if not job.done or job.error]
+        self._closing.append(self.start(close()))
 
     def close(self) -> None:
-        self.until(lambda: not self._tasks)
-        self._runner.close()
+        """Wait for what was retired. Raises what that raised."""
+        try:
+            for job in self._closing:
+                assert self.until(lambda job=job: job.done), "a cache cannot be closed"
+                if job.error is not None:
+                    raise job.error
+        finally:
+            self._runner.close()

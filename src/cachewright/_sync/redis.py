@@ -95,7 +95,9 @@ class RedisStore:
         except wire.Crowded:
             raise
         except RemoteError as error:
-            if self.breaker.failed(self._monotonic()):
+            # A server that takes no connection would cost each caller the longest of all budgets.
+            at_once = isinstance(error, wire.Unreachable)
+            if self.breaker.failed(self._monotonic(), at_once=at_once):
                 self._tell("breaker_opened", error=error)
             raise
         self.breaker.succeeded()

@@ -147,10 +147,11 @@ async def _connect(
     except BaseException as error:
         if link is not None:
             link.close()
-        if isinstance(error, RemoteError) or not isinstance(error, Exception):
+        late = isinstance(error, RemoteTimeout)
+        if not isinstance(error, Exception) or (isinstance(error, RemoteError) and not late):
             raise
         # Whatever keeps us from connecting, the server cannot be had.
-        raise RemoteUnavailable(
+        raise wire.Unreachable(
             f"cannot connect to {target.label}: {str(error) or 'timed out'}"
         ) from None
 

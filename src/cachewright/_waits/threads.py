@@ -118,7 +118,11 @@ class Background:
 
         thread = threading.Thread(target=run, name=self._name, daemon=True)
         self._running.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except BaseException:
+            self._running.discard(thread)
+            raise
 
     def __len__(self) -> int:
         return len(self._running)
@@ -127,7 +131,7 @@ class Background:
         """Wait up to `timeout` seconds for what runs."""
         end = time.monotonic() + timeout
         for thread in list(self._running):
-            if thread is not threading.current_thread():
+            if thread.ident is not None and thread is not threading.current_thread():
                 thread.join(max(0.0, end - time.monotonic()))
 
     def forget(self) -> None:

@@ -29,7 +29,7 @@ class Wire:
         try:
             self._socket = _connect(target, timeout)
         except Exception as error:  # whatever keeps us from connecting, the server cannot be had
-            raise RemoteUnavailable(f"cannot connect to {target.label}: {error}") from None
+            raise wire.Unreachable(f"cannot connect to {target.label}: {error}") from None
         try:
             commands = greeting(target)
             self.send(commands, deadline)
@@ -134,7 +134,7 @@ class Pipe:
         try:
             link = idle.pop()
         except IndexError:
-            link = Wire(self._target, self._connect_timeout, wire.greeting)
+            link = self._open()
         try:
             values = link.ask(commands, timeout)
             if wire.lost_primary(values):
@@ -152,6 +152,12 @@ class Pipe:
         else:
             link.close()
         return wire.Replies(values, link.node)
+
+    def _open(self) -> Wire:
+        try:
+            return Wire(self._target, self._connect_timeout, wire.greeting)
+        except RemoteTimeout as error:
+            raise wire.Unreachable(f"{self._target.label} took no greeting in time") from error
 
     def reset(self) -> None:
         """Use none of the present sockets again."""

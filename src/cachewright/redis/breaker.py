@@ -45,9 +45,9 @@ class Breaker:
             self._closed_at = 0.0
             self._probing = False
 
-    def failed(self, now: float) -> bool:
-        """No answer came. True if this opened the breaker."""
-        self._count += 1
+    def failed(self, now: float, *, at_once: bool = False) -> bool:
+        """No answer came. True if this opened the breaker; `at_once` does not wait for more failures."""
+        self._count = self._limit if at_once else self._count + 1
         if self._count < self._limit:
             return False
         if not self._closed_at:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 
@@ -50,12 +49,19 @@ def _read(name: str) -> bytes:
     return files("cachewright.redis").joinpath("lua", f"{name}.lua").read_bytes()
 
 
-@cache
-def script(name: str) -> Script:
-    """The script of a verb."""
+def _compose(name: str) -> Script:
     source = b"".join(map(_read, (*(f"{part}.part" for part in PARTS.get(name, ())), name)))
     # The server names scripts by SHA-1; nothing rests on its strength.
     return Script(name, source, sha1(source, usedforsecurity=False).hexdigest().encode())
+
+
+# Read when this module is imported: a call that imports something would hang in a child that was forked meanwhile.
+_SCRIPTS = {name: _compose(name) for name in NAMES}
+
+
+def script(name: str) -> Script:
+    """The script of a verb."""
+    return _SCRIPTS[name]
 
 
 def loading() -> list[tuple[bytes | str, ...]]:

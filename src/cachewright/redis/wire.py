@@ -39,6 +39,10 @@ class PrimaryChanged(RemoteUnavailable):
     """The node is not the primary it was: what it says of old stamps means nothing any more."""
 
 
+class Unreachable(RemoteUnavailable):
+    """No connection could be opened."""
+
+
 class Crowded(RemoteTimeout):
     """No connection came free in time: the callers are many, not the server at fault."""
 
