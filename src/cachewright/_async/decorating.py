@@ -15,7 +15,7 @@ from cachewright._waits import aio
 from cachewright.core.calls import CallKeys
 from cachewright.core.decision import is_hot
 from cachewright.core.entry import Entry
-from cachewright.core.loading import LIVE
+from cachewright.core.loading import LIVE, undisturbed
 from cachewright.core.policy import Policy, Seconds, Ttl
 from cachewright.core.storable import refuse_generator_function
 
@@ -78,9 +78,7 @@ def decorate(
     if aio.is_foreign(function):
         wrapper = aio.bridge(function, read, _hot(cache, keys, how))
         refresh = aio.bridge(function, reread, lambda *args, **kwargs: None)
-    wrapper.invalidate = invalidate  # type: ignore[attr-defined]
-    wrapper.refresh = refresh  # type: ignore[attr-defined]
-    wrapper.key = keys.key  # type: ignore[attr-defined]
+    vars(wrapper).update(invalidate=invalidate, refresh=refresh, key=keys.key)
     return wraps(function)(wrapper)
 
 
@@ -104,7 +102,7 @@ def _wrapper(
             entry is not None
             and monotonic() < entry.hot_until
             and entry.epoch == tags.epoch
-            and not LIVE
+            and (not LIVE or undisturbed())
         ):
             if entry.freq < 3:
                 entry.freq += 1
@@ -126,7 +124,9 @@ def _hot(cache: AsyncCache, keys: CallKeys, how: Decoration) -> Callable[..., En
 
     def hot(*args: Any, **kwargs: Any) -> Entry | None:
         entry = table.get(keys.key(*args, **kwargs))
-        if entry is None or LIVE or not is_hot(entry, engine.monotonic(), engine.tags.epoch):
+        if entry is None or not is_hot(entry, engine.monotonic(), engine.tags.epoch):
+            return None
+        if LIVE and not undisturbed():
             return None
         engine.stats.l1_hits.add()
         return entry

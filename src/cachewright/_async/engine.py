@@ -66,8 +66,7 @@ class AsyncEngine:
         self.slots = aio.Slots(self._max_loads)
         self.on_leave: list[Callable[[], None]] = []
         """What else has to begin anew in another process or loop."""
-        self.stopping = aio.Event()
-        """Raised at close, so that what sleeps in the background need not sleep on."""
+        self.stopping = aio.Event()  # raised at close, for whatever sleeps in the background
         self._node = b""
         self._opened: object = None
         """(pid, event loop) that the connections belong to."""

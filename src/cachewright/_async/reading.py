@@ -77,6 +77,8 @@ class AsyncReader:
         decision, entry = self._looker.in_memory(read)
         if entry is None or decision is Decision.LOAD:
             return None, entry
+        if entry.freq < 3:
+            entry.freq += 1
         self._engine.stats.l1_hits.add()
         due = decision is Decision.SERVE_AND_REFRESH
         return self.hit(read, Landing(entry, entry.stamps, due)), None

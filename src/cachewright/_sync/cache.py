@@ -27,7 +27,7 @@ from cachewright._sync.writing import Writing
 from cachewright._waits import threads
 from cachewright.core.entry import Entry
 from cachewright.core.lives import Life, Lives
-from cachewright.core.loading import LIVE, Mode, mode
+from cachewright.core.loading import LIVE, Mode, mode, undisturbed
 from cachewright.core.policy import Lifetime, Policy, Seconds, Ttl
 from cachewright.core.reads import Read, Reads, Tags, not_a_key, spell_tags
 from cachewright.core.scopes import Scope
@@ -116,7 +116,7 @@ class Cache:
             and self._monotonic() < entry.hot_until
             and entry.epoch == self._tags.epoch
             and not verify
-            and not LIVE
+            and (not LIVE or undisturbed())
         ):
             if entry.freq < 3:
                 entry.freq += 1
@@ -153,7 +153,7 @@ class Cache:
             and entry.epoch == self._tags.epoch
             and not verify
             and (policy is None or not policy.copy)
-            and not LIVE
+            and (not LIVE or undisturbed())
         ):
             if entry.freq < 3:
                 entry.freq += 1

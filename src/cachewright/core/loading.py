@@ -72,6 +72,11 @@ _load: ContextVar[Load | None] = ContextVar("cachewright_load", default=None)
 _modes: ContextVar[tuple[tuple[object, Mode], ...]] = ContextVar("cachewright_modes", default=())
 
 
+def undisturbed() -> bool:
+    """Whether this context is in no load and no mode, so that a hit needs no thought. Asked while `LIVE` is not empty."""
+    return _load.get() is None and not _modes.get()
+
+
 def enclosing_load() -> Load | None:
     """The load under way in this context, or None. A task that outlives the load it began in is in none."""
     load = _load.get()

@@ -57,20 +57,7 @@ class Commands:
         self, keys: Sequence[str], tags: Sequence[str], *, token: str
     ) -> list[Command]:
         """Drop keys and move tags; ends the mark of `token`, "" for none."""
-        return [
-            self.run(
-                "invalidate",
-                self.names(some, others),
-                len(some),
-                len(others),
-                secrets.token_hex(12),
-                self.stamp_ms,
-                token,
-                self.keys.bus,
-                self.message(some, others),
-            )
-            for some, others in messages.batches(keys, tags)
-        ]
+        return self._changes("invalidate", keys, tags, token)
 
     def marks(
         self,
@@ -82,9 +69,16 @@ class Commands:
         renewing: bool,
     ) -> list[Command]:
         """Put a writer's token in the place of entries and stamps, or renew it where it is."""
+        how = (round(lasting * 1000), "renew" if renewing else "")
+        return self._changes("mark", keys, tags, token, *how)
+
+    def _changes(
+        self, verb: str, keys: Sequence[str], tags: Sequence[str], *arguments: str | int
+    ) -> list[Command]:
+        token, *more = arguments
         return [
             self.run(
-                "mark",
+                verb,
                 self.names(some, others),
                 len(some),
                 len(others),
@@ -93,8 +87,7 @@ class Commands:
                 token,
                 self.keys.bus,
                 self.message(some, others),
-                round(lasting * 1000),
-                "renew" if renewing else "",
+                *more,
             )
             for some, others in messages.batches(keys, tags)
         ]
