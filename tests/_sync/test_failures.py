@@ -319,7 +319,27 @@ def test_errors_of_the_server_are_raised_where_the_policy_asks_for_it(
 # -------------------------------------------------------------------- the breaker
 
 
-def test_after_five_failures_the_server_is_left_alone_and_tried_again_after_a_pause(
+def test_after_five_calls_without_an_answer_the_server_is_left_alone(
+    own_server: OwnServer, namespace: str
+) -> None:
+    server, events = own_server(), RecordingListener()
+    with Cache(server.url, namespace=namespace, listeners=[events]) as cache:
+        store = cache.engine.store
+        assert store is not None
+        cache.get("open the connection")
+        no_answer = RemoteTimeout("no answer")
+
+        def call(commands: object, timeout: float) -> object:
+            raise no_answer
+
+        store._pipe.call = call  # type: ignore[method-assign, assignment]
+        for n in range(1, 6):
+            assert not events.of("breaker_opened")
+            cache.get(f"k{n}")
+        assert len(events.of("breaker_opened")) == 1
+
+
+def test_a_server_that_takes_no_connection_is_left_alone_at_once_and_tried_after_a_pause(
     own_server: OwnServer, namespace: str
 ) -> None:
     server, clock, events = own_server(), FakeClock(), RecordingListener()
@@ -330,8 +350,9 @@ def test_after_five_failures_the_server_is_left_alone_and_tried_again_after_a_pa
             cache.get("open the connection")
             server.kill()
             until(lambda: cache.stats().link == "lost")
-            for n in range(1, 6):
-                assert not events.of("breaker_opened")
+            assert not events.of("breaker_opened")
+            # The first finds its connection broken, the next that there is no other to be had.
+            for n in range(2):
                 cache.get(f"k{n}")
             assert len(events.of("breaker_opened")) == 1
             proxy.reset_counters()

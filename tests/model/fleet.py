@@ -6,6 +6,7 @@ What must not be here: what a cache may answer (`truth`), and what one cache doe
 from __future__ import annotations
 
 import secrets
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,32 @@ class Writer:
     mark: Mark
 
 
+class Ear:
+    """Between the bus and a cache: what is heard may have to wait."""
+
+    def __init__(self, bus: Any) -> None:
+        self.deaf = False
+        self._act = bus._on_invalidation
+        self._waiting: list[messages.Invalidation] = []
+        self._lock = threading.RLock()
+        bus._on_invalidation = self.take
+
+    def take(self, message: messages.Invalidation) -> None:
+        """A message has arrived."""
+        with self._lock:
+            if self.deaf:
+                self._waiting.append(message)
+            else:
+                self._act(message)
+
+    def hear(self) -> None:
+        """Listen to what waits, and from now on to what comes."""
+        with self._lock:
+            self.deaf = False
+            while self._waiting:
+                self._act(self._waiting.pop(0))
+
+
 class FleetMachine(CacheMachine):
     """Two caches in one namespace, which no other sequence has."""
 
@@ -57,9 +84,11 @@ class FleetMachine(CacheMachine):
         self.url = url
         super().__init__(world, namespace=self.namespace)
         self.writers: list[Writer] = []
+        self.ears: list[Ear] = []
         for actor in self.actors:
             self.do(lambda actor=actor: actor.cache.ttl("p"))  # connects, as the first read would
             world.after_replies(actor.cache.engine.store, after_reply)
+            self.ears.append(Ear(actor.cache.engine.bus))
 
     def server(self, view: str) -> tuple[str, ...]:
         """The server's URL, under a name that tells the connections of the two apart."""
@@ -82,44 +111,37 @@ class FleetMachine(CacheMachine):
         self.writers.append(Writer(actor, writing, mark))
 
     @precondition(lambda self: self.writers)
-    @rule(n=st.integers(0, 2))
-    def reassert(self, n: int) -> None:
-        """`before_commit`: marks that were lost are made again, and what came between is gone."""
+    @rule(n=st.integers(0, 2), step=st.sampled_from(["reassert", "commit", "end", "crash"]))
+    def go_on(self, n: int, step: str) -> None:
+        """A writer takes a step, or is never heard of again."""
         writer = self.writers[n % len(self.writers)]
+        if step == "commit":
+            self.truth.committed_under(writer.mark)
+        elif step == "reassert":
+            self._reassert(writer)
+        else:
+            self.writers.remove(writer)
+            self._end(writer) if step == "end" else abandon(writer)
+
+    def _reassert(self, writer: Writer) -> None:
+        """`before_commit`: marks that were lost are made again, and what came between is gone."""
         self.do(writer.writing.before_commit)
         if writer.mark.marked != set(writer.mark.names):
             writer.mark.marked = set(writer.mark.names)
             writer.mark.told = {writer.actor.view, SERVER}
 
-    @precondition(lambda self: self.writers)
-    @rule(n=st.integers(0, 2))
-    def commit(self, n: int) -> None:
-        """The source commits, between the phases."""
-        self.truth.committed_under(self.writers[n % len(self.writers)].mark)
-
-    @precondition(lambda self: self.writers)
-    @rule(n=st.integers(0, 2))
-    def end(self, n: int) -> None:
+    def _end(self, writer: Writer) -> None:
         """Phase 2."""
-        writer = self.writers.pop(n % len(self.writers))
         self.truth.marks.remove(writer.mark)
         self.do(lambda: getattr(writer.writing, self.world.exit)(None, None, None))
         self.truth.invalidated(writer.actor.view, writer.mark.names)
-
-    @precondition(lambda self: self.writers)
-    @rule(n=st.integers(0, 2), commits=st.booleans())
-    def crash(self, n: int, commits: bool) -> None:
-        """The writer is never heard of again, whether or not its source has committed."""
-        writer = self.writers.pop(n % len(self.writers))
-        if commits:
-            self.truth.committed_under(writer.mark)
-        abandon(writer)
 
     # ---------------------------------------------------------------- the bus
 
     def settle(self, actor: Actor) -> None:
         """Let a stamp that nobody uses be erased over the bus: then all that came before was heard."""
         engine = actor.cache.engine
+        self.ears[self.actors.index(actor)].hear()
         message = messages.Invalidation(messages.VERSION, "", [], [user_tag(SENTINEL)])
         engine.tags.known[user_tag(SENTINEL)] = b"until it is heard of"
 
@@ -134,8 +156,9 @@ class FleetMachine(CacheMachine):
         self.truth.drained(actor.view)
 
     @rule(who=WHO)
-    def drain(self, who: int) -> None:
-        self.settle(self.actor(who))
+    def deafen(self, who: int) -> None:
+        """What is published reaches a cache late."""
+        self.ears[who].deaf = True
 
     @rule(who=WHO, missed=st.sampled_from([None, *DEATHS]), settled=st.booleans())
     def lose_link(self, who: int, missed: Any, settled: bool) -> None:

@@ -136,19 +136,30 @@ class LoadingMachine(RuleBasedStateMachine):
         for key, value in found.items():
             self.truth.check(reading, key, value)
 
-    @rule(who=WHO, key=KEY)
-    def look(self, who: int, key: str) -> None:
+    @rule()
+    def audit(self) -> None:
+        """Everything that any cache would serve now."""
+        for actor in self.actors:
+            self.settle(actor)
+            for key in (*KEYS, *COUNTERS):
+                for how in {"plain", "verified"} if len(self.actors) > 1 else {"plain"}:
+                    reading = self.reading(actor, how)
+                    value = self.do(lambda how=how: actor.cache.get(key, verify=how == "verified"))
+                    if value is not MISSING:
+                        self.truth.check(reading, key, value)
+                self._look(actor, key)
+
+    def _look(self, actor: Actor, key: str) -> None:
         """`contains` and `ttl` promise no more than a read may be served."""
-        actor = self.actor(who)
         reading = self.reading(actor, "plain")
+        found = self.truth.candidates(reading, key)
         if self.do(lambda: actor.cache.contains(key)):
-            found = self.truth.candidates(reading, key)
             assert any(made.value is not ABSENT for made in found), f"{key} should be dead"
         left = self.do(lambda: actor.cache.ttl(key))
         if left is not None:
-            ends = [made.until[reading.view] for made in self.truth.candidates(reading, key)]
-            assert ends, f"{key} has {left} s to live and should be dead"
-            assert left <= max(ends) - self.now + 0.001, f"{key} has {left} s to live"
+            assert found, f"{key} has {left} s to live and should be dead"
+            end = max(made.until[reading.view] for made in found)
+            assert left <= end - self.now + 0.001, f"{key} has {left} s to live"
 
     # ---------------------------------------------------------------- loads
 
@@ -309,6 +320,7 @@ class LoadingMachine(RuleBasedStateMachine):
                 self._open(call)
             if not failed:
                 self._collect()
+                self.audit()
                 self._check_stats()
         finally:
             for actor in self.actors:

@@ -5,11 +5,12 @@ What must not be here: what it takes to have two caches on a server (`fleet`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
-from model.loads import KEY, WHO, LoadingMachine
+from hypothesis.stateful import precondition, rule
+from model.loads import KEY, MOST_AT_ONCE, WHO, LoadingMachine
 from model.plans import COUNTERS, KEYS, SOME_KEYS, SOME_TAGS, TAGS, TTLS, Actor
 from model.truth import ALL, SERVER, Made, Reading, own_names, tag_names
 from model.worlds import World
@@ -26,9 +27,11 @@ COUNTER_TTL = 60.0
 DEATHS: list[Death] = [
     *(({"keys": (key,)}, [f"key {key}"]) for key in (*KEYS, *COUNTERS)),
     *(({"tags": [tag]}, [f"tag {tag}"]) for tag in TAGS),
-    *(({"prefix": top}, [f"key {top}", f"below {top}"]) for top in ("p", "r", "n")),
+    *(({"prefix": top}, [f"key {top}", f"below {top}"]) for top in ("p", "n")),
     ({"keys": KEYS[:2], "tags": TAGS}, [*(f"key {key}" for key in KEYS[:2]), *tag_names(TAGS)]),
+    ({}, [ALL]),
 ]
+
 
 
 class CacheMachine(LoadingMachine):
@@ -48,7 +51,12 @@ class CacheMachine(LoadingMachine):
         self, who: int, keys: tuple[str, ...], ttl: float, tags: tuple[str, ...], settled: bool
     ) -> None:
         """`set` and `set_many`: of no effect under a mark that the cache knows of, else always."""
-        actor = self.actor(who)
+        self.store(self.actor(who), keys, ttl, tags, settled=settled)
+
+    def store(
+        self, actor: Actor, keys: Sequence[str], ttl: float, tags: Sequence[str], *, settled: bool
+    ) -> None:
+        """Write to the source, and store what it has now."""
         if settled:
             self.settle(actor)
         self.truth.commit([f"key {key}" for key in keys])
@@ -68,7 +76,7 @@ class CacheMachine(LoadingMachine):
         return {key: self.do(lambda: actor.cache.set(key, values[key], **options))}
 
     def _was_set(
-        self, actor: Actor, made: Made, tags: tuple[str, ...], *, stored: bool, removed: bool
+        self, actor: Actor, made: Made, tags: Sequence[str], *, stored: bool, removed: bool
     ) -> None:
         key = f"key {made.key}"
         marked = self.truth.marked(SERVER, [key])
@@ -165,20 +173,31 @@ class CacheMachine(LoadingMachine):
     def invalidate(self, who: int, death: Death) -> None:
         self.kill(self.actor(who), death)
 
+    @precondition(lambda self: self.calls)
+    @rule(who=WHO, n=st.integers(0, MOST_AT_ONCE - 1), what=st.integers(0, 5), sets=st.booleans())
+    def overtake(self, who: int, n: int, what: int, sets: bool) -> None:
+        """Something that a call under way is made from is set or invalidated."""
+        plan = self.calls[n % len(self.calls)].load.plan
+        keys = sorted(plan.touches.intersection(KEYS))
+        tags = [*plan.tags, *plan.late]
+        name = [*keys, *tags][what % len([*keys, *tags])]
+        if name in tags:
+            self.kill(self.actor(who), ({"tags": [name]}, [f"tag {name}"]))
+        elif sets:
+            self.store(self.actor(who), (name,), 60.0, tags[:1], settled=False)
+        else:
+            self.kill(self.actor(who), ({"keys": (name,)}, [f"key {name}"]))
+
     def kill(self, actor: Actor, death: Death) -> None:
         """Write to the source, and invalidate what depends on it."""
         arguments, names = death
         rest = {name: value for name, value in arguments.items() if name != "keys"}
         self.truth.commit(names)
-        self.do(lambda: actor.cache.invalidate(*arguments.get("keys", ()), **rest))
+        if arguments:
+            self.do(lambda: actor.cache.invalidate(*arguments.get("keys", ()), **rest))
+        else:
+            self.do(actor.cache.clear)
         self.truth.invalidated(actor.view, names)
-
-    @rule(who=WHO)
-    def clear(self, who: int) -> None:
-        actor = self.actor(who)
-        self.truth.commit([ALL])
-        self.do(actor.cache.clear)
-        self.truth.invalidated(actor.view, [ALL])
 
     @rule(seconds=st.sampled_from([1.0, 6.0, 40.0, 400.0]))
     def advance(self, seconds: float) -> None:

@@ -147,13 +147,12 @@ async def _connect(
     except BaseException as error:
         if link is not None:
             link.close()
-        late = isinstance(error, RemoteTimeout)
-        if not isinstance(error, Exception) or (isinstance(error, RemoteError) and not late):
+        if not isinstance(error, Exception):
             raise
         # Whatever keeps us from connecting, the server cannot be had.
         raise wire.Unreachable(
             f"cannot connect to {target.label}: {str(error) or 'timed out'}"
-        ) from None
+        ) from error
 
 
 class Pipe:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cachewright._waits.threads import Slots
-from cachewright.errors import RemoteTimeout, RemoteUnavailable
+from cachewright.errors import RemoteError, RemoteTimeout, RemoteUnavailable
 from cachewright.redis import wire
 from cachewright.redis.target import Target
 
@@ -156,8 +156,8 @@ class Pipe:
     def _open(self) -> Wire:
         try:
             return Wire(self._target, self._connect_timeout, wire.greeting)
-        except RemoteTimeout as error:
-            raise wire.Unreachable(f"{self._target.label} took no greeting in time") from error
+        except RemoteError as error:
+            raise wire.Unreachable(str(error)) from error
 
     def reset(self) -> None:
         """Use none of the present sockets again."""
