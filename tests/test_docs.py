@@ -25,11 +25,13 @@ from pathlib import Path
 from types import FrameType, ModuleType
 
 import pytest
+from _sync.test_servers import COMMANDS, use_everything
 
 from cachewright import Cache, Policy
 from cachewright.embedded import EmbeddedServer
 from cachewright.observe.stats import Snapshot
 from cachewright.options import Options
+from rig.servers import acl_user
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVER = "redis://localhost:6379/0"
@@ -213,6 +215,28 @@ def test_the_reference_has_every_kind_of_event() -> None:
     told = set(re.findall(r"tell\(\s*\"(\w+)\"", source))
     table = page.partition("| kind |")[2]
     assert told == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+
+
+def rules_of_the_acl_page() -> list[str]:
+    """What the page gives to the user of the namespace `shop`."""
+    page = (ROOT / "docs/reference/acl.md").read_text(encoding="utf-8")
+    return page.partition('RULES = """')[2].partition('"""')[0].split()
+
+
+def test_with_the_rules_of_the_acl_page_every_verb_works(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    rules = [rule.replace("shop", namespace) for rule in rules_of_the_acl_page()]
+    with acl_user(server, *rules) as url, Cache(url, namespace=namespace) as cache:
+        use_everything(cache)
+        seen = cache.stats()
+    assert (seen.remote_errors, seen.unreadable, seen.link) == (0, 0, "up")
+
+
+def test_the_acl_page_names_no_command_that_is_not_needed() -> None:
+    commands = {rule for rule in rules_of_the_acl_page() if rule.startswith("+")}
+    assert commands
+    assert commands <= set(COMMANDS)
 
 
 # ---------------------------------------------------------------- the checker can fail

@@ -122,7 +122,9 @@ class LoadingMachine(RuleBasedStateMachine):
 
     @rule(who=WHO, key=st.sampled_from([*KEYS, *COUNTERS]), how=READ)
     def get(self, who: int, key: str, how: How) -> None:
-        actor = self.actor(who)
+        self._get(self.actor(who), key, how)
+
+    def _get(self, actor: Actor, key: str, how: How) -> None:
         reading = self.reading(actor, how)
         value = self.do(lambda: actor.cache.get(key, verify=how == "verified"))
         if value is not MISSING:
@@ -136,18 +138,19 @@ class LoadingMachine(RuleBasedStateMachine):
         for key, value in found.items():
             self.truth.check(reading, key, value)
 
+    def inspect(self, actor: Actor, key: str) -> None:
+        """What the cache serves for a key: verified, before it may have heard of anything, and settled."""
+        ways: list[How] = ["verified", "settled"] if len(self.actors) > 1 else ["plain"]
+        for how in ways:
+            self._get(actor, key, how)
+        self._look(actor, key)
+
     @rule()
     def audit(self) -> None:
-        """Everything that any cache would serve now."""
+        """Whatever any cache would serve."""
         for actor in self.actors:
-            self.settle(actor)
             for key in (*KEYS, *COUNTERS):
-                for how in {"plain", "verified"} if len(self.actors) > 1 else {"plain"}:
-                    reading = self.reading(actor, how)
-                    value = self.do(lambda how=how: actor.cache.get(key, verify=how == "verified"))
-                    if value is not MISSING:
-                        self.truth.check(reading, key, value)
-                self._look(actor, key)
+                self.inspect(actor, key)
 
     def _look(self, actor: Actor, key: str) -> None:
         """`contains` and `ttl` promise no more than a read may be served."""
@@ -172,7 +175,7 @@ class LoadingMachine(RuleBasedStateMachine):
         self.call(self.actor(who), plan, how, many=True)
 
     @precondition(lambda self: len(self.calls) < MOST_AT_ONCE)
-    @rule(who=WHO, plan=plans(held=True), how=st.sampled_from(["plain", "anew", "verified"]))
+    @rule(who=WHO, plan=plans(held=True), how=st.sampled_from(["plain", "anew", "verified", "anew"]))
     def hold(self, who: int, plan: Plan, how: How) -> None:
         """A load that stands still until `release`."""
         self.call(self.actor(who), plan, how)

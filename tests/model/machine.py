@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 from model.loads import KEY, MOST_AT_ONCE, WHO, LoadingMachine
-from model.plans import COUNTERS, KEYS, SOME_KEYS, SOME_TAGS, TAGS, TTLS, Actor
+from model.plans import COUNTERS, KEYS, SOME_KEYS, SOME_TAGS, TAGS, TTLS, Actor, Plan
 from model.truth import ALL, SERVER, Made, Reading, own_names, tag_names
 from model.worlds import World
 
@@ -24,14 +24,23 @@ Death = tuple[dict[str, Any], list[str]]
 TTL_OR_NONE = st.sampled_from([0.0, *TTLS])
 TTL = st.sampled_from(TTLS)
 COUNTER_TTL = 60.0
-DEATHS: list[Death] = [
-    *(({"keys": (key,)}, [f"key {key}"]) for key in (*KEYS, *COUNTERS)),
-    *(({"tags": [tag]}, [f"tag {tag}"]) for tag in TAGS),
-    *(({"prefix": top}, [f"key {top}", f"below {top}"]) for top in ("p", "n")),
-    ({"keys": KEYS[:2], "tags": TAGS}, [*(f"key {key}" for key in KEYS[:2]), *tag_names(TAGS)]),
-    ({}, [ALL]),
-]
+def death_of(name: str) -> Death:
+    """The invalidation that covers a name."""
+    if name == ALL:
+        return {}, [ALL]
+    kind, it = name.split(" ")
+    if kind == "below":
+        return {"prefix": it}, [f"key {it}", name]
+    return {"tags": [it]} if kind == "tag" else {"keys": (it,)}, [name]
 
+
+DEATHS: list[Death] = [
+    *(death_of(f"key {key}") for key in (*KEYS, *COUNTERS)),
+    *(death_of(f"tag {tag}") for tag in TAGS),
+    *(death_of(f"below {top}") for top in ("p", "n")),
+    ({"keys": KEYS[:2], "tags": TAGS}, [*(f"key {key}" for key in KEYS[:2]), *tag_names(TAGS)]),
+    death_of(ALL),
+]
 
 
 class CacheMachine(LoadingMachine):
@@ -173,20 +182,38 @@ class CacheMachine(LoadingMachine):
     def invalidate(self, who: int, death: Death) -> None:
         self.kill(self.actor(who), death)
 
+    @rule(who=WHO, key=KEY, what=st.integers(0, 4))
+    def spoil(self, who: int, key: str, what: int) -> None:
+        """What a value is made from changes; it is served no more."""
+        found = self.truth.candidates(self.truth.reading(SERVER, self.now), key)
+        if found:
+            # What came from elsewhere first: the keys and tags of parts.
+            names = sorted(found[-1].rows, key=lambda name: (name in own_names(key), name))
+            self.kill(self.actor(who), death_of(names[what % len(names)]))
+            for actor in self.actors:
+                self.inspect(actor, key)
+
     @precondition(lambda self: self.calls)
-    @rule(who=WHO, n=st.integers(0, MOST_AT_ONCE - 1), what=st.integers(0, 5), sets=st.booleans())
-    def overtake(self, who: int, n: int, what: int, sets: bool) -> None:
-        """Something that a call under way is made from is set or invalidated."""
-        plan = self.calls[n % len(self.calls)].load.plan
-        keys = sorted(plan.touches.intersection(KEYS))
-        tags = [*plan.tags, *plan.late]
-        name = [*keys, *tags][what % len([*keys, *tags])]
-        if name in tags:
-            self.kill(self.actor(who), ({"tags": [name]}, [f"tag {name}"]))
-        elif sets:
-            self.store(self.actor(who), (name,), 60.0, tags[:1], settled=False)
+    @rule(
+        who=WHO,
+        n=st.integers(0, MOST_AT_ONCE - 1),
+        what=st.integers(0, 7),
+        sets=st.booleans(),
+        follow=st.booleans(),
+    )
+    def overtake(self, who: int, n: int, what: int, sets: bool, follow: bool) -> None:
+        """What a call under way is made from changes; who reads the same now must not get the old."""
+        call = self.calls[n % len(self.calls)]
+        plan = call.load.plan
+        names = [f"key {key}" for key in plan.keys] + tag_names([*plan.late, *plan.tags])
+        names += sorted({name for made in call.load.made for name in made.rows}.difference(names))
+        name = names[what % len(names)]
+        if sets and name.startswith("key "):
+            self.store(self.actor(who), (name[4:],), TTLS[1], plan.tags, settled=False)
         else:
-            self.kill(self.actor(who), ({"keys": (name,)}, [f"key {name}"]))
+            self.kill(self.actor(who), death_of(name))
+        if follow:
+            self.call(call.actor, Plan(plan.keys[:1], plan.tags), "plain")
 
     def kill(self, actor: Actor, death: Death) -> None:
         """Write to the source, and invalidate what depends on it."""

@@ -85,10 +85,10 @@ PARTS = [
     *(Part(how, key) for key in KEYS[1:] for how in ("load", "get", "load_many", "get_many")),
     *(Part("get", key) for key in COUNTERS),
 ]
-HOLDS: list[Hold] = ["middle", "end", "reply 1", "reply 2", "reply 3"]
-SOME_TAGS = st.sampled_from([(), TAGS[:1], TAGS[1:], TAGS])
+HOLDS: list[Hold] = ["middle", "end", "end", "reply 1", "reply 2", "reply 3"]
+SOME_TAGS = st.sampled_from([(), TAGS[:1], TAGS[1:]])
 SOME_KEYS = st.sampled_from([KEYS[:1], KEYS[1:2], KEYS[2:], KEYS[:2], KEYS[1:], KEYS])
-LATE = st.sampled_from([(), (), TAGS[:1], TAGS[1:]])
+LATE = st.sampled_from([(), TAGS[:1], TAGS[1:]])
 
 
 def _possible(plan: Plan) -> Plan:
@@ -107,7 +107,7 @@ def plans(*, many: bool = False, held: bool = False) -> st.SearchStrategy[Plan]:
         late=LATE,
         late_first=st.booleans(),
         part=st.sampled_from(PARTS),
-        comes_to=st.sampled_from(["value", "value", "value", "absent", "error"]),
+        comes_to=st.sampled_from(["value", "value", "value", "value", "absent", "error"]),
         ttl=st.sampled_from(TTLS),
         hold=st.sampled_from(HOLDS) if held else st.just(""),
     ).map(_possible)

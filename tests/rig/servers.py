@@ -1,7 +1,7 @@
 """Real servers as pytest fixtures: `server` in every kind that is installed, `valkey`, `own_server`.
 
-The environment variable CACHEWRIGHT_SERVERS names the kinds that `server` runs against, as in
-`CACHEWRIGHT_SERVERS=valkey,redis7`; without it, all that are installed. Each pytest process starts
+The environment variable CACHEWRIGHT_TEST_SERVERS names the kinds that `server` runs against, as in
+`CACHEWRIGHT_TEST_SERVERS=valkey,redis7`; without it, all that are installed. Each pytest process starts
 one server of each kind at most, and tests keep apart by `namespace`: nobody flushes.
 
 What must not be here: faults of the network (rig.proxy).
@@ -62,18 +62,18 @@ class Choice:
 
 
 def choose(wanted: str | None) -> Choice:
-    """The kinds for a value of CACHEWRIGHT_SERVERS. A kind asked for by name must be there."""
+    """The kinds for a value of CACHEWRIGHT_TEST_SERVERS. A kind asked for by name must be there."""
     names = list(KINDS) if wanted is None else [name.strip() for name in wanted.split(",")]
     if unknown := set(names) - set(KINDS):
-        raise pytest.UsageError(f"CACHEWRIGHT_SERVERS: {unknown} not among {list(KINDS)}")
+        raise pytest.UsageError(f"CACHEWRIGHT_TEST_SERVERS: {unknown} not among {list(KINDS)}")
     absent = {name: MISSING_BECAUSE[name] for name in names if KINDS[name]() is None}
     if wanted is not None and absent:
-        raise pytest.UsageError(f"CACHEWRIGHT_SERVERS asks for what is not there: {absent}")
-    unasked = {name: "not in CACHEWRIGHT_SERVERS" for name in KINDS if name not in names}
+        raise pytest.UsageError(f"CACHEWRIGHT_TEST_SERVERS asks for what is not there: {absent}")
+    unasked = {name: "not in CACHEWRIGHT_TEST_SERVERS" for name in KINDS if name not in names}
     return Choice([name for name in names if name not in absent], absent | unasked)
 
 
-CHOICE = choose(os.environ.get("CACHEWRIGHT_SERVERS"))
+CHOICE = choose(os.environ.get("CACHEWRIGHT_TEST_SERVERS"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -130,7 +130,7 @@ class AsyncBatches:
                 if landing is not None:
                     found[read.key] = self._reader.hit(read, landing)
                 elif outer is not None:
-                    outer.gather(None if look.failed else look.stamps)
+                    outer.gather(look.absence)
         finally:
             for flight in flights:
                 engine.flights.close(flight)
@@ -139,25 +139,20 @@ class AsyncBatches:
     async def _look_many(
         self, store: AsyncRedisStore, reads: Sequence[Read], flights: Sequence[Flight]
     ) -> list[Look]:
-        # What is made from these values needs the keys' own stamps.
-        make = (
-            [key_tag(read.key) for read in reads]
-            if collecting_load(self._engine.domain) is not None
-            else []
-        )
+        parts = [self._looker.made_from(read) for read in reads]
+        make = list(dict.fromkeys(tag for part in parts for tag in part))
         tags = list(dict.fromkeys(tag for read in reads for tag in read.tags))
         if not reads[0].verify:
             tags = self._engine.tags.unknown(tags)
+        tags = [tag for tag in tags if tag not in make]
         try:
             sliding = reads[0].policy.sliding is not None
             slide = self._engine.time() if sliding else None
             names = [read.key for read in reads]
             found = await store.read(names, tags, make=make, slide_at=slide)
             looks = [
-                await self._looker.judge(
-                    store, read, flight, one, made=[key_tag(read.key)] if make else []
-                )
-                for read, flight, one in zip(reads, flights, found, strict=True)
+                await self._looker.judge(store, read, flight, one, made=part)
+                for read, flight, one, part in zip(reads, flights, found, parts, strict=True)
             ]
             if not sliding:
                 await self._looker.slide(

@@ -44,11 +44,18 @@ class Look:
     entry: Entry | None = None
     seen: bytes = b""
     failed: bool = False
+    torn: bool = False
+    """Whether a stamp that was to be made is marked."""
     sliding: bool = False
     fresh: float = 0.0
     """Seconds for which the entry is fresh, in L2."""
     stamps: Stamps = field(default_factory=dict)
     """Stamps that were made for this read beyond those in the entry."""
+
+    @property
+    def absence(self) -> Stamps | None:
+        """What vouches for there being nothing; None if the server failed or a write is under way."""
+        return None if self.failed or self.torn else self.stamps
 
 
 class AsyncLooker:
@@ -130,8 +137,9 @@ class AsyncLooker:
         `extend`: this is an access, which keeps a sliding entry alive. Where the policy does not say that entries
         slide, those that do cost a second trip.
         """
-        make = [key_tag(read.key)] if collecting_load(self._engine.domain) is not None else []
+        make = self.made_from(read)
         tags = read.tags if read.verify else self._engine.tags.unknown(read.tags)
+        tags = [tag for tag in tags if tag not in make]
         slides = extend and read.policy.sliding is not None
         slide = self._engine.time() if slides else None
         try:
@@ -143,6 +151,11 @@ class AsyncLooker:
         except RemoteError as error:
             self._engine.remote_failed("read", error)
             return Look(failed=True)
+
+    def made_from(self, read: Read) -> list[str]:
+        """Inside a load: the stamps that its value will carry for this part, be it there or absent."""
+        inside = collecting_load(self._engine.domain) is not None
+        return [*read.tags, key_tag(read.key)] if inside else []
 
     async def slide(self, store: AsyncRedisStore, keys: Sequence[str]) -> None:
         """Keep sliding entries alive."""
@@ -161,6 +174,7 @@ class AsyncLooker:
         """Whether what the server had may be served: readable, ours, and every stamp as it is now."""
         self._engine.tags.learn(flight.epoch, found.concrete)
         look = Look(stamps={tag: stamp for tag, stamp in found.concrete.items() if tag in made})
+        look.torn = len(look.stamps) < len(made)
         if found.wrong_type:
             self._engine.unreadable(read.key, "not a string")
             await store.discard(read.key, None)

@@ -102,8 +102,7 @@ class AsyncReader:
             return self.hit(read, landing)
         if outer is not None:
             # Its absence is a part too: whoever sets or invalidates the key later makes the whole wrong.
-            stamps = self._loader.local_stamps(read)[1] if store is None else look.stamps
-            outer.gather(None if look.failed else stamps)
+            outer.gather(self._loader.local_stamps(read)[1] if store is None else look.absence)
         self._engine.stats.count("misses")
         return None
 
@@ -289,11 +288,16 @@ class AsyncReader:
             if got.outcome == "lease":
                 engine.tags.learn(flight.epoch, got.concrete)
                 return await self._loader.under_lease(store, Leased(read, flight, ask, got))
-            if got.outcome == "marked" or engine.monotonic() >= give_up:
+            if got.outcome == "marked" or self._must_not_wait(read, give_up):
                 return await self._loader.unstored(read, flight)
             if not patient:
                 raise LeaderGone
             await self._wait_for_holder(woken, min(got.left + 0.01, give_up - engine.monotonic()))
+
+    def _must_not_wait(self, read: Read, give_up: float) -> bool:
+        """Time is up, or the holder waits in this process for a slot that the load around us may hold."""
+        nested = enclosing_load() is not None and self._engine.flights.is_queued(read.key)
+        return nested or self._engine.monotonic() >= give_up
 
     async def _wait_for_holder(self, woken: aio.Event, limit: float) -> None:
         """Until the holder's fill wakes us, or `limit` seconds; with no link to be woken by, a moment."""

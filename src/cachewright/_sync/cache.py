@@ -272,7 +272,8 @@ class Cache:
         """Cache a value if the key has none; whether it was stored."""
         read = self.reads.read(key, tags)
         read.policy, life = self.reads.lives.choose(read.policy, ttl, expires_at, None)
-        return self._storer.add(value, self.reads.lives.of(read.policy, life, value), read)
+        own = deepcopy(value) if read.policy.copy else value
+        return self._storer.add(own, self.reads.lives.of(read.policy, life, own), read)
 
     def incr(
         self, key: Key, delta: int = 1, *, initial: int = 0, ttl: Ttl | None = None

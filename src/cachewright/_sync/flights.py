@@ -102,6 +102,11 @@ class Flights:
                 flight.queued = True
             return True
 
+    def is_queued(self, key: str) -> bool:
+        """Whether a flight of `key` waits for a slot in this process."""
+        with self._lock:
+            return any(flight.queued for flight in self._flying.get(key, ()))
+
     def unqueue(self, flights: Collection[Flight]) -> None:
         """They have their slot."""
         with self._lock:

@@ -223,16 +223,17 @@ class Storer:
         """Add `delta` to a counter and return it. Raises `RemoteError`: a count that is guessed is worse than none."""
         engine = self._engine
         if abs(initial + delta) > MOST or abs(delta) > MOST:
-            raise _COUNT_ERRORS[b"range"]
+            raise _count_error(b"range")
         store = engine.open()
         if store is None:
             return self._count_locally(delta, initial, life, read)
         flight = engine.flights.open(read.key, read.tags)
         try:
+            store.outlive(life.usable)
             # As they are at the server: a counter must not begin anew for a stamp that only we still know.
             stamps, node = self._stamps(store, [flight], renew=True)
             if any(tag not in stamps for tag in read.tags):
-                raise _COUNT_ERRORS[b"marked"]
+                raise _count_error(b"marked")
             begin, meta = engine.packer.pack_counter(
                 read.key,
                 initial + delta,
@@ -252,7 +253,7 @@ class Storer:
             return int(said)
         if said == b"type":
             return self._count_from_value(store, delta, read)
-        raise _COUNT_ERRORS[said]
+        raise _count_error(said)
 
     def _count_from_value(self, store: RedisStore, delta: int, read: Read) -> int:
         """The key holds an int that was set: set it again unless somebody else changes it meanwhile."""
@@ -262,11 +263,11 @@ class Storer:
                 break
             number = look.entry.value + delta
             if abs(number) > MOST:
-                raise _COUNT_ERRORS[b"range"]
+                raise _count_error(b"range")
             left = Lifetime(look.fresh, look.fresh)
             if (self.set_many([(read, number, left)], condition=look.seen))[read.key]:
                 return number
-        raise _COUNT_ERRORS[b"type"]
+        raise _count_error(b"type")
 
     def _count_locally(self, delta: int, initial: int, life: Lifetime, read: Read) -> int:
         engine = self._engine
@@ -276,10 +277,10 @@ class Storer:
                 self.set_many([(read, initial + delta, life)])
                 return initial + delta
             if type(entry.value) is not int:
-                raise _COUNT_ERRORS[b"type"]
+                raise _count_error(b"type")
             number = entry.value + delta
             if abs(number) > MOST:
-                raise _COUNT_ERRORS[b"range"]
+                raise _count_error(b"range")
             # What was made from the count so far is wrong now; the entry itself keeps its life.
             engine.flights.invalidate([read.key], [])
             counted = copy(entry)
@@ -301,8 +302,11 @@ class Storer:
         if store is None:
             return self._touch_locally(life, read)
         try:
-            if (self._look(store, read)).entry is None:
+            entry = (self._look(store, read)).entry
+            if entry is None:
                 return False
+            if store.outlive(life.usable):
+                store.make_stamps(list(entry.stamps))
             times, lifetime = touched(life, engine.time())
             return store.touch(
                 read.key, now=engine.time(), times=times, lifetime=lifetime, ttl=life.usable
@@ -359,10 +363,11 @@ class Storer:
         return max(0.0, look.fresh)
 
 
-_COUNT_ERRORS: dict[bytes, Exception] = {
-    b"type": ConfigurationError(
-        "the key holds a value that is no counter: count under another key"
-    ),
-    b"range": ConfigurationError("a counter stays within ±(2**53 - 1)"),
-    b"marked": RemoteError("a write to this key is under way: count again when it has ended"),
-}
+def _count_error(why: bytes) -> Exception:
+    if why == b"type":
+        return ConfigurationError(
+            "the key holds a value that is no counter: count under another key"
+        )
+    if why == b"range":
+        return ConfigurationError("a counter stays within ±(2**53 - 1)")
+    return RemoteError("a write to this key is under way: count again when it has ended")

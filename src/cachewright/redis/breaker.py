@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class Breaker:
-    """Opens after `failures` in a row for `pause` seconds, doubling to `longest`; then lets one call try.
+    """Opens after `failures` in a row, or one that is enough, for `pause` seconds, doubling to `longest`; then lets one call try.
 
     Not locked: a lost update costs one call more or less.
     """
