@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from _async import weaknesses
+from _async.mutants import weaken_script
 from _async.racing import during
 from _async.stage import CHANGES, NOWHERE, AsyncStage, part
 from _async.steps import AsyncSource
@@ -199,3 +200,35 @@ async def test_a_part_from_another_cache_does_not_leave_the_whole_old(
             source.value = "new"
             await parts.invalidate(*([] if tags else ["part"]), tags=tags)
             assert await cache.get_or_load("whole", load) == "new"
+
+
+# -------------------------------------------------------------------- parts that are being written
+
+
+async def whole_around_a_commit(url: str, namespace: str) -> list[str]:
+    """A whole that read a key which is being written, before and after the source committed."""
+    row = ["old"]
+
+    async with AsyncCache(url, namespace=namespace) as cache:
+
+        async def whole() -> str:
+            await cache.get("part")
+            return row[0]
+
+        async with cache.writing(keys=["part"]):
+            before = await cache.get_or_load("whole", whole)
+            row[0] = "new"
+            return [before, await cache.get_or_load("whole", whole)]
+
+
+async def test_a_whole_made_from_a_key_that_is_being_written_is_not_kept(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    assert await whole_around_a_commit(server.url, namespace) == ["old", "new"]
+
+
+async def test_a_mark_that_leaves_the_keys_stamp_alone_lets_the_whole_be_kept(
+    valkey: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weaken_script(monkeypatch, "mark", "mark(KEYS[3 * i + 3])", "0")
+    assert await whole_around_a_commit(valkey.url, namespace) == ["old", "old"]

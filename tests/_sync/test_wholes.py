@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from _sync import weaknesses
+from _sync.mutants import weaken_script
 from _sync.racing import during
 from _sync.stage import CHANGES, NOWHERE, Stage, part
 from _sync.steps import Source
@@ -199,3 +200,35 @@ def test_a_part_from_another_cache_does_not_leave_the_whole_old(
             source.value = "new"
             parts.invalidate(*([] if tags else ["part"]), tags=tags)
             assert cache.get_or_load("whole", load) == "new"
+
+
+# -------------------------------------------------------------------- parts that are being written
+
+
+def whole_around_a_commit(url: str, namespace: str) -> list[str]:
+    """A whole that read a key which is being written, before and after the source committed."""
+    row = ["old"]
+
+    with Cache(url, namespace=namespace) as cache:
+
+        def whole() -> str:
+            cache.get("part")
+            return row[0]
+
+        with cache.writing(keys=["part"]):
+            before = cache.get_or_load("whole", whole)
+            row[0] = "new"
+            return [before, cache.get_or_load("whole", whole)]
+
+
+def test_a_whole_made_from_a_key_that_is_being_written_is_not_kept(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    assert whole_around_a_commit(server.url, namespace) == ["old", "new"]
+
+
+def test_a_mark_that_leaves_the_keys_stamp_alone_lets_the_whole_be_kept(
+    valkey: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weaken_script(monkeypatch, "mark", "mark(KEYS[3 * i + 3])", "0")
+    assert whole_around_a_commit(valkey.url, namespace) == ["old", "old"]

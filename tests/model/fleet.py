@@ -13,14 +13,14 @@ from typing import Any
 import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
-
-from cachewright.core.tags import NAMESPACE, key_tag, prefix_tag, user_tag
-from cachewright.redis import messages
 from model.loads import WHO
 from model.machine import DEATHS, CacheMachine, Death
 from model.plans import COUNTERS, KEYS, SOME_TAGS, TAGS, Actor, after_reply
 from model.truth import SERVER, Mark, tag_names
 from model.worlds import World
+
+from cachewright.core.tags import NAMESPACE, key_tag, prefix_tag, user_tag
+from cachewright.redis import messages
 
 SENTINEL = "drained"
 LIMIT = 600.0
@@ -48,27 +48,25 @@ class Writer:
 
 
 class Ear:
-    """Between the bus and a cache: what is heard may have to wait."""
+    """Between the bus and a cache: what arrives waits until it is listened to, so that lag is no accident."""
 
     def __init__(self, bus: Any) -> None:
-        self.deaf = False
         self._act = bus._on_invalidation
         self._waiting: list[messages.Invalidation] = []
         self._lock = threading.RLock()
+        self.lags = True
         bus._on_invalidation = self.take
 
     def take(self, message: messages.Invalidation) -> None:
         """A message has arrived."""
         with self._lock:
-            if self.deaf:
-                self._waiting.append(message)
-            else:
-                self._act(message)
+            self._waiting.append(message)
+            if not self.lags:
+                self.listen()
 
-    def hear(self) -> None:
-        """Listen to what waits, and from now on to what comes."""
+    def listen(self) -> None:
+        """Act on what has arrived."""
         with self._lock:
-            self.deaf = False
             while self._waiting:
                 self._act(self._waiting.pop(0))
 
@@ -140,12 +138,12 @@ class FleetMachine(CacheMachine):
 
     def settle(self, actor: Actor) -> None:
         """Let a stamp that nobody uses be erased over the bus: then all that came before was heard."""
-        engine = actor.cache.engine
-        self.ears[self.actors.index(actor)].hear()
+        engine, ear = actor.cache.engine, self.ears[self.actors.index(actor)]
         message = messages.Invalidation(messages.VERSION, "", [], [user_tag(SENTINEL)])
         engine.tags.known[user_tag(SENTINEL)] = b"until it is heard of"
 
         def is_heard() -> bool:
+            ear.listen()
             return user_tag(SENTINEL) not in engine.tags.known
 
         for _ in range(100):
@@ -155,10 +153,15 @@ class FleetMachine(CacheMachine):
         assert is_heard(), "the bus is silent"
         self.truth.drained(actor.view)
 
+    def listen(self) -> None:
+        for ear in self.ears:
+            ear.listen()
+
     @rule(who=WHO)
-    def deafen(self, who: int) -> None:
-        """What is published reaches a cache late."""
-        self.ears[who].deaf = True
+    def attend(self, who: int) -> None:
+        """From now on a cache acts on what it hears, or does so late again."""
+        self.ears[who].lags = not self.ears[who].lags
+        self.ears[who].listen()
 
     @rule(who=WHO, missed=st.sampled_from([None, *DEATHS]))
     def lose_links(self, who: int, missed: Death | None) -> None:
@@ -192,4 +195,3 @@ class FleetMachine(CacheMachine):
 def abandon(writer: Writer) -> None:
     """As when its process dies: nobody renews the marks, nobody takes them back."""
     writer.writing._keeping.__exit__(None, None, None)
-

@@ -24,6 +24,8 @@ Death = tuple[dict[str, Any], list[str]]
 TTL_OR_NONE = st.sampled_from([0.0, *TTLS])
 TTL = st.sampled_from(TTLS)
 COUNTER_TTL = 60.0
+
+
 def death_of(name: str) -> Death:
     """The invalidation that covers a name."""
     if name == ALL:
@@ -173,7 +175,8 @@ class CacheMachine(LoadingMachine):
         if last is not None and count == int(str(last.value)) + delta and own.allows(last):
             return True
         anew = last is None or self.lossy or not server.allows(last)
-        assert count == delta and anew, f"after {last} comes {count}"
+        assert count == delta, f"after {last} comes {count}"
+        assert anew, f"after {last} comes {count}"
         return False
 
     # ---------------------------------------------------------------- invalidations, time

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hypothesis import strategies as st
-
-from cachewright import ABSENT, current_load
 from model.truth import Made, Truth
 from model.worlds import Gate, Script, World
+
+from cachewright import ABSENT, current_load
 
 KEYS = ("p", "p:q", "r")
 """Few, so that what happens meets. A value may be made from those that come later."""
@@ -232,4 +232,3 @@ class Load:
             [key], load_many, tags=TAGS[:1], default=ABSENT
         )
         return found[key]
-

@@ -14,6 +14,7 @@ import pytest
 import redis
 from _sync import weaknesses
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from model.fleet import FleetMachine
 from model.machine import CacheMachine
@@ -64,12 +65,14 @@ def test_a_fleet_on_one_server_serves_nothing_that_the_model_forbids(
         run(lambda: FleetMachine(world, valkey.url, raw))
 
 
+OBJECTIONS = (AssertionError, Flaky)
+"""Flaky: threads and servers did not repeat themselves when the sequence was tried once more."""
+
 WEAKENED: dict[str, Callable[[pytest.MonkeyPatch], Any]] = {
     "fills without a lease": weaknesses.fills_without_lease,
     "stamps after the load": weaknesses.stamps_after_the_load,
     "dooms nothing": weaknesses.dooms_nothing_and_shares,
     "keeps all when the link changes": weaknesses.keeps_all_when_the_link_changes,
-    "learns from overtaken replies": weaknesses.learns_from_overtaken_replies,
     "hands up nothing": weaknesses.hands_up_nothing,
 }
 
@@ -82,8 +85,10 @@ def test_the_model_forbids_what_a_weakened_engine_serves(
     WEAKENED[weakness](monkeypatch)
     world = Threads()
     try:
-        with redis.Redis.from_url(valkey.url) as raw, pytest.raises(BaseException) as caught:
+        with redis.Redis.from_url(valkey.url) as raw, pytest.raises(OBJECTIONS) as caught:
             run(lambda: FleetMachine(world, valkey.url, raw), sequences=1000)
     finally:
         world.close()
-    assert "AssertionError" in repr(caught.getrepr()), "the model objected, and nothing else went wrong"
+    assert "AssertionError" in repr(caught.getrepr()), (
+        "the model objected, and nothing else went wrong"
+    )

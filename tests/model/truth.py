@@ -226,7 +226,9 @@ class Truth:
         """`whole` is made from what a read of `key` was served too; `ABSENT` where that was nothing."""
         several = [] if value is ABSENT else self.check(reading, key, value)
         whole.loose |= any(made.loose or made in reading.flying for made in several)
-        names = set.intersection(*(set(made.rows) for made in several)) if several else own_names(key)
+        names = (
+            set.intersection(*(set(made.rows) for made in several)) if several else own_names(key)
+        )
         now = self.read(names)
         for name in names:
             version = max((made.rows[name] for made in several), default=now[name])

@@ -17,8 +17,9 @@ local function unmark(key, value)
 end
 
 for i = 0, nk - 1 do
-  redis.call('UNLINK', KEYS[3 * i + 1], KEYS[3 * i + 3])
+  redis.call('UNLINK', KEYS[3 * i + 1])
   unmark(KEYS[3 * i + 2])
+  unmark(KEYS[3 * i + 3])
 end
 if nt > 0 then
   local fresh = raise_sequence(KEYS[3 * nk + nt + 1], ARGV[3], ARGV[4]) .. ':' .. ARGV[3]

@@ -14,7 +14,7 @@ local function mark(key)
   local old = redis.pcall('GET', key)
   local held = type(old) == 'string' and string.sub(old, 1, 1) == '!' and string.find(old, token, 1, true)
   if renewing and not held then
-    return
+    return 0
   end
   local left, ms = others(old, token)
   local value = '!' .. left .. token .. '@' .. ms_text(now_ms + ttl) .. ','
@@ -24,19 +24,18 @@ local function mark(key)
     redis.call('UNLINK', key)
     refused = done
   end
-  if not held then
-    made = made + 1
-  end
+  return held and 0 or 1
 end
 
 for i = 0, nk - 1 do
   if not renewing then
-    redis.call('UNLINK', KEYS[3 * i + 1], KEYS[3 * i + 3])
+    redis.call('UNLINK', KEYS[3 * i + 1])
   end
-  mark(KEYS[3 * i + 2])
+  -- The stamp as well: what is made from the key's value, or from its absence, must not be stored either.
+  made = made + math.max(mark(KEYS[3 * i + 2]), mark(KEYS[3 * i + 3]))
 end
 for i = 3 * nk + 1, 3 * nk + nt do
-  mark(KEYS[i])
+  made = made + mark(KEYS[i])
 end
 if made > 0 then
   if nt > 0 then
