@@ -36,7 +36,7 @@ SHOWN: dict[int, list[str]] = {
     ],
     6: [
         "_async/test_failures.py::test_a_frozen_server_costs_hits_in_memory_nothing_and_other_reads_their_budget",
-        "_async/test_failures.py::test_after_five_failures_the_server_is_left_alone_and_tried_again_after_a_pause",
+        "_async/test_failures.py::test_after_five_calls_without_an_answer_the_server_is_left_alone",
         "_async/test_failures.py::test_without_a_server_from_the_start_every_verb_works",
     ],
     7: ["_async/test_payloads.py::test_defect_07_a_load_replaces_an_entry_that_makes_no_sense"],
