@@ -4,6 +4,8 @@
 #   make test  [ARGS=...]   the tests, in parallel; ARGS goes to pytest
 #   make check              style, types, generated twins, architecture; changes nothing
 #   make format             puts style and generated twins right
+#   make bench [ARGS=...]   speed beside the peers, in one run; results as data, table and charts
+#   make prove [ARGS=...]   the experiments on consistency and faults, each with its control
 #   make lock               pins the newest dependencies again
 #   make clean              removes what the targets above made
 
@@ -24,7 +26,7 @@ TYPED    := $(wildcard src tools demo tests/rig tests/test_architecture.py)
 # On its own and without a package: a module called typing.api would hide Python's.
 TYPED_API := $(wildcard tests/typing/*.py)
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test check format bench prove lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -32,6 +34,12 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+bench: $(VENV)/bench.stamp
+	$(BIN)/python -m benchmarks $(ARGS)
+
+prove: $(VENV)/test.stamp
+	PYTHONPATH=src:tests $(BIN)/python -m proof $(ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -63,7 +71,13 @@ $(VENV)/test.stamp: requirements/test.txt pyproject.toml | $(VENV)/pyvenv.cfg
 	$(OURSELF)
 	@touch $@ $(VENV)/demo.stamp
 
-# demo.txt takes its versions from test.txt, so that one environment serves both.
+# A peer that cannot be installed here is left out, and the run says so.
+$(VENV)/bench.stamp: requirements/bench.txt tools/install_peers.py pyproject.toml | $(VENV)/test.stamp
+	$(BIN)/python tools/install_peers.py requirements/bench.txt
+	$(OURSELF)
+	@touch $@
+
+# demo.txt and bench.txt take their versions from test.txt, so that one environment serves all.
 LOCK := build/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-package cachewright \
 	--custom-compile-command "make lock" pyproject.toml requirements/build.in
@@ -71,6 +85,7 @@ LOCK := build/lock/bin/uv pip compile --quiet --upgrade --universal --python-ver
 lock: build/lock/bin/uv
 	$(LOCK) --extra dev --output-file requirements/test.txt
 	$(LOCK) --extra demo --constraint requirements/test.txt --output-file requirements/demo.txt
+	$(LOCK) --extra bench --constraint requirements/test.txt --output-file requirements/bench.txt
 
 build/lock/bin/uv:
 	"$(PYTHON)" -m venv build/lock

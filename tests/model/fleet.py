@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import redis
@@ -22,7 +23,6 @@ from model.worlds import World
 from cachewright.core.tags import NAMESPACE, key_tag, prefix_tag, user_tag
 from cachewright.redis import messages
 
-SENTINEL = "drained"
 LIMIT = 600.0
 """Seconds that a mark lasts: no sequence takes so long, so none runs out."""
 
@@ -83,6 +83,7 @@ class FleetMachine(CacheMachine):
         super().__init__(world, namespace=self.namespace)
         self.writers: list[Writer] = []
         self.ears: list[Ear] = []
+        self.drains = count(1)
         for actor in self.actors:
             self.do(lambda actor=actor: actor.cache.ttl("p"))  # connects, as the first read would
             world.after_replies(actor.cache.engine.store, after_reply)
@@ -137,14 +138,18 @@ class FleetMachine(CacheMachine):
     # ---------------------------------------------------------------- the bus
 
     def settle(self, actor: Actor) -> None:
-        """Let a stamp that nobody uses be erased over the bus: then all that came before was heard."""
+        """Let a stamp that nobody uses be erased over the bus: then all that came before was heard.
+
+        Another one each time: the news of the last may come twice, and before what is waited for now.
+        """
         engine, ear = actor.cache.engine, self.ears[self.actors.index(actor)]
-        message = messages.Invalidation(messages.VERSION, "", [], [user_tag(SENTINEL)])
-        engine.tags.known[user_tag(SENTINEL)] = b"until it is heard of"
+        sentinel = user_tag(f"drained:{next(self.drains)}")
+        message = messages.Invalidation(messages.VERSION, "", [], [sentinel])
+        engine.tags.known[sentinel] = b"until it is heard of"
 
         def is_heard() -> bool:
             ear.listen()
-            return user_tag(SENTINEL) not in engine.tags.known
+            return sentinel not in engine.tags.known
 
         for _ in range(100):
             self.raw.publish(engine.keys.bus, messages.encode(message))

@@ -156,13 +156,17 @@ class LoadingMachine(RuleBasedStateMachine):
                 self.inspect(actor, key)
 
     def _look(self, actor: Actor, key: str) -> None:
-        """`contains` and `ttl` promise no more than a read may be served."""
+        """`contains` and `ttl` promise no more than a read may be served.
+
+        What that is, is asked after the reply: a load that runs beside the machine may land before it.
+        """
         reading = self.reading(actor, "plain")
-        found = self.truth.candidates(reading, key)
         if self.do(lambda: actor.cache.contains(key)):
+            found = self.truth.candidates(reading, key)
             assert any(made.value is not ABSENT for made in found), f"{key} should be dead"
         left = self.do(lambda: actor.cache.ttl(key))
         if left is not None:
+            found = self.truth.candidates(reading, key)
             assert found, f"{key} has {left} s to live and should be dead"
             end = max(made.until[reading.view] for made in found)
             assert left <= end - self.now + 0.001, f"{key} has {left} s to live"
