@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "patterns": PUBLIC | {"decorators"},
     "integrations": DOORS,
     "testing": DOORS | {"embedded"},
-    "cli": DOORS | {"embedded", "integrations"},
+    "simulation": PURE | {"memory"},
+    "cli": DOORS | {"embedded", "integrations", "simulation"},
     "dashboard": DOORS,
     "": DOORS | {"embedded", "redis"},
 }
@@ -52,6 +53,7 @@ NEVER = {
     "sql": {"asyncio", "threading", "concurrent", "socket", "redis"},
     "codecs": {"asyncio", "threading", "socket", "redis"},
     "memory": {"asyncio", "socket", "redis"},
+    "simulation": {"asyncio", "threading", "time", "socket", "redis", "click", "rich"},
     "_async": ENGINE_WORLDS,
     "_sync": ENGINE_WORLDS,
 }
@@ -185,6 +187,6 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def test_no_folder_of_tests_hides_a_package() -> None:
-    """`tests` is on the path: tests/redis/__init__.py would hide redis itself. Nothing else is rig."""
+    """`tests` is on the path: tests/redis/__init__.py would hide redis itself. Nothing else is called as these are."""
     packages = {path.parent.name for path in (ROOT / "tests").rglob("__init__.py")}
-    assert packages <= {"rig"}
+    assert packages <= {"rig", "proof", "protocol"}

@@ -323,3 +323,16 @@ async def test_two_processes_share_a_functions_results(
     async with one, other:
         assert await one.cached(f)(7) == 1
         assert await other.cached(f)(7) == 1
+
+
+async def test_lookalike_arguments_never_share_a_result(place: Any, namespace: str) -> None:
+    """1, True and 1.0 are equal to Python; the short way of a hit must not mistake one for another."""
+    async with AsyncCache(place, namespace=namespace) as cache:
+
+        @cache.cached
+        async def kind(x: Any) -> str:
+            return type(x).__name__
+
+        for _ in range(3):
+            for x in (1, True, 1.0, "1"):
+                assert await kind(x) == type(x).__name__

@@ -323,3 +323,16 @@ def test_two_processes_share_a_functions_results(
     with one, other:
         assert one.cached(f)(7) == 1
         assert other.cached(f)(7) == 1
+
+
+def test_lookalike_arguments_never_share_a_result(place: Any, namespace: str) -> None:
+    """1, True and 1.0 are equal to Python; the short way of a hit must not mistake one for another."""
+    with Cache(place, namespace=namespace) as cache:
+
+        @cache.cached
+        def kind(x: Any) -> str:
+            return type(x).__name__
+
+        for _ in range(3):
+            for x in (1, True, 1.0, "1"):
+                assert kind(x) == type(x).__name__

@@ -211,8 +211,9 @@ class CacheMachine(LoadingMachine):
         names = [f"key {key}" for key in plan.keys] + tag_names([*plan.late, *plan.tags])
         names += sorted({name for made in call.load.made for name in made.rows}.difference(names))
         name = names[what % len(names)]
-        if sets and name.startswith("key "):
-            self.store(self.actor(who), (name[4:],), TTLS[1], plan.tags, settled=False)
+        key = name.removeprefix("key ")
+        if sets and key in KEYS:
+            self.store(self.actor(who), (key,), TTLS[1], plan.tags, settled=False)
         else:
             self.kill(self.actor(who), death_of(name))
         if follow:

@@ -61,7 +61,7 @@ class AsyncCache:
         self.table: Mapping[Any, Entry] = {} if chosen.scope else engine.memory.table
         self._tags = engine.tags
         self._monotonic = engine.monotonic
-        self._count_hit = engine.stats.l1_hits.add
+        self._hits = engine.stats.l1_hits.ticks
         self._leases = AsyncLeases(engine)
         looker = AsyncLooker(engine)
         loader = AsyncLoader(engine, looker, self._leases)
@@ -105,23 +105,27 @@ class AsyncCache:
 
     # ---------------------------------------------------------------- reading
 
-    async def get(self, key: Key, default: Any = MISSING, *, verify: bool = False) -> Any:
+    async def get(self, key: Key, default: Any = MISSING, verify: bool = False) -> Any:
         """The cached value, or `default`. `verify` checks at the server that nothing has invalidated it."""
         try:
-            entry = self.table.get(key)
+            entry = self.table[key]
+        except KeyError:
+            pass
         except TypeError:
             raise not_a_key(key) from None
-        if (
-            entry is not None
-            and self._monotonic() < entry.hot_until
-            and entry.epoch == self._tags.epoch
-            and not verify
-            and (not LIVE or undisturbed())
-        ):
-            if entry.freq < 3:
-                entry.freq += 1
-            self._count_hit()
-            return entry.value
+        else:
+            monotonic = self._monotonic
+            if (
+                monotonic() < entry.hot_until
+                and entry.epoch == self._tags.epoch
+                and not verify
+                and (not LIVE or undisturbed())
+            ):
+                if entry.freq < 3:
+                    entry.freq += 1
+                for _ in self._hits:
+                    break
+                return entry.value
         found = await self._reader.find(self.reads.read(key, verify=verify))
         return default if found is None else self.reads.value(found, default, self.policy)
 
@@ -144,21 +148,25 @@ class AsyncCache:
         raises, and `Unstorable` for a generator or another value that can be used once only.
         """
         try:
-            entry = self.table.get(key)
+            entry = self.table[key]
+        except KeyError:
+            pass
         except TypeError:
             raise not_a_key(key) from None
-        if (
-            entry is not None
-            and self._monotonic() < entry.hot_until
-            and entry.epoch == self._tags.epoch
-            and not verify
-            and (policy is None or not policy.copy)
-            and (not LIVE or undisturbed())
-        ):
-            if entry.freq < 3:
-                entry.freq += 1
-            self._count_hit()
-            return entry.value
+        else:
+            monotonic = self._monotonic
+            if (
+                monotonic() < entry.hot_until
+                and entry.epoch == self._tags.epoch
+                and not verify
+                and (policy is None or not policy.copy)
+                and (not LIVE or undisturbed())
+            ):
+                if entry.freq < 3:
+                    entry.freq += 1
+                for _ in self._hits:
+                    break
+                return entry.value
         read = self.reads.read(key, tags, policy=policy, verify=verify)
         read.policy, read.life = self.reads.lives.choose(read.policy, ttl, expires_at, sliding)
         read.load = load

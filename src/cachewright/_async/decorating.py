@@ -18,6 +18,7 @@ from cachewright.core.entry import Entry
 from cachewright.core.loading import LIVE, undisturbed
 from cachewright.core.policy import Policy, Seconds, Ttl
 from cachewright.core.storable import refuse_generator_function
+from cachewright.core.wrappers import compile_wrapper, remember
 
 if TYPE_CHECKING:
     from cachewright._async.cache import AsyncCache
@@ -74,10 +75,11 @@ def decorate(
         """Call the function now and cache the result."""
         return await reread(function, args, kwargs)
 
-    wrapper = _wrapper(cache, function, keys, read, how=how)
     if aio.is_foreign(function):
         wrapper = aio.bridge(function, read, _hot(cache, keys, how))
         refresh = aio.bridge(function, reread, lambda *args, **kwargs: None)
+    else:
+        wrapper = _wrapper(cache, function, keys, read, how=how)
     vars(wrapper).update(invalidate=invalidate, refresh=refresh, key=keys.key)
     return wraps(function)(wrapper)
 
@@ -91,22 +93,38 @@ def _wrapper(
     how: Decoration,
 ) -> Callable[..., Any]:
     engine = cache.engine
-    tags, monotonic = engine.tags, engine.monotonic
-    table = _table(cache, how)
-    count_hit = engine.stats.l1_hits.add
-    key_of = keys.key
+    known: dict[Any, str] = {}
+
+    async def read_and_learn(
+        short: Any, plain: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if plain:
+            remember(known, short, keys.key(*args, **kwargs), most=engine.memory.max_entries)
+        return await read(function, args, kwargs)
+
+    compiled = compile_wrapper(
+        keys.parameters,
+        keys.names,
+        define=aio.DEFINE,
+        wait=aio.WAIT,
+        table=_table(cache, how),
+        keys=known,
+        tags=engine.tags,
+        monotonic=engine.monotonic,
+        hits=engine.stats.l1_hits.ticks,
+        read=read_and_learn,
+    )
+    return compiled or _starred(function, read, _hot(cache, keys, how))
+
+
+def _starred(
+    function: Callable[..., Any], read: Callable[..., Any], hot: Callable[..., Entry | None]
+) -> Callable[..., Any]:
+    """For a signature with stars: each call spells its key."""
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        entry = table.get(key_of(*args, **kwargs))
-        if (
-            entry is not None
-            and monotonic() < entry.hot_until
-            and entry.epoch == tags.epoch
-            and (not LIVE or undisturbed())
-        ):
-            if entry.freq < 3:
-                entry.freq += 1
-            count_hit()
+        entry = hot(*args, **kwargs)
+        if entry is not None:
             return entry.value
         return await read(function, args, kwargs)
 
@@ -119,7 +137,7 @@ def _table(cache: AsyncCache, how: Decoration) -> Mapping[str, Entry]:
 
 
 def _hot(cache: AsyncCache, keys: CallKeys, how: Decoration) -> Callable[..., Entry | None]:
-    """The same test of a hit for callers of the other world, who would else wait in a thread."""
+    """The same test of a hit for calls that are not compiled: the entry, counted, or None."""
     engine, table = cache.engine, _table(cache, how)
 
     def hot(*args: Any, **kwargs: Any) -> Entry | None:
@@ -128,6 +146,8 @@ def _hot(cache: AsyncCache, keys: CallKeys, how: Decoration) -> Callable[..., En
             return None
         if LIVE and not undisturbed():
             return None
+        if entry.freq < 3:
+            entry.freq += 1
         engine.stats.l1_hits.add()
         return entry
 

@@ -16,6 +16,9 @@ from cachewright.errors import (
     LoadTimeout,
 )
 
+DEFINE, WAIT = "async def", "await "
+"""How this world spells a function that waits and a wait, for source that is compiled."""
+
 Doing: TypeAlias = Awaitable[None]
 """What an action that waits returns."""
 

@@ -16,6 +16,9 @@ from typing import Any, TypeAlias
 
 from cachewright.errors import LoadTimeout
 
+DEFINE, WAIT = "def", ""
+"""How this world spells a function that waits and a wait, for source that is compiled."""
+
 Doing: TypeAlias = None
 """What an action that waits returns."""
 

@@ -38,18 +38,18 @@ class CallKeys:
             raise ConfigurationError(
                 f"tags must be a sequence of templates, not the one string {tags!r}"
             )
-        self._parameters = list(inspect.signature(function).parameters.values())
+        self.parameters = list(inspect.signature(function).parameters.values())
         self._where = f"{function.__module__}.{function.__qualname__}"
         self._ignored = frozenset([ignore] if isinstance(ignore, str) else ignore)
         self._key = None if key is None else Template(key)
         self._tags = [Template(tag) for tag in tags]
         self._version = [] if version is None else [spell(version)]
         self._check()
-        self.arguments = _compile(self._parameters)
+        self.arguments = _compile(self.parameters)
         """The arguments of a call by parameter name, as the function would get them."""
 
     def _check(self) -> None:
-        names = {parameter.name for parameter in self._parameters}
+        names = {parameter.name for parameter in self.parameters}
         wanted: list[tuple[str, AbstractSet[str]]] = [("ignore", self._ignored)]
         wanted += [(repr(t.text), t.names) for t in (self._key, *self._tags) if t is not None]
         for where, used in wanted:
@@ -57,12 +57,19 @@ class CallKeys:
                 raise ConfigurationError(
                     f"{self._where}: {where} names {sorted(unknown)}, which is no parameter"
                 )
-        first = self._parameters[0].name if self._parameters else ""
+        first = self.parameters[0].name if self.parameters else ""
         if self._key is None and first in ("self", "cls") and first not in self._ignored:
             raise ConfigurationError(
                 f"{self._where}: say what {first} means for the key: ignore=('{first}',) if all instances "
                 f"are alike, or key='…:{{{first}.id}}:…'"
             )
+
+    @property
+    def names(self) -> AbstractSet[str]:
+        """The parameters that a key is made of."""
+        if self._key is not None:
+            return self._key.names
+        return {parameter.name for parameter in self.parameters} - self._ignored
 
     def key(self, *args: Any, **kwargs: Any) -> str:
         """The key of the call with these arguments. Raises `InvalidKey`, and TypeError as the function would."""
@@ -89,14 +96,15 @@ class CallKeys:
 def _compile(parameters: list[Parameter]) -> Callable[..., dict[str, Any]]:
     """A function with the same parameters that returns them by name."""
     defaults = {f"default_{n}": p.default for n, p in enumerate(parameters)}
-    signature = ", ".join(_spelled(parameters))
+    signature = ", ".join(spelled(parameters))
     result = ", ".join(f"{p.name!r}: {p.name}" for p in parameters)
     # Only names of parameters, which Python has checked, go into this source.
     function: Callable[..., dict[str, Any]] = eval(f"lambda {signature}: {{{result}}}", defaults)  # noqa: S307
     return function
 
 
-def _spelled(parameters: list[Parameter]) -> Iterable[str]:
+def spelled(parameters: list[Parameter]) -> Iterable[str]:
+    """The parts of a signature as source, with `default_0`, `default_1`, … for the defaults by position."""
     previous: Any = None
     for n, parameter in enumerate(parameters):
         kind = parameter.kind

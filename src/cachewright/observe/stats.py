@@ -9,13 +9,16 @@ from itertools import count
 
 
 class ExactCounter:
-    """A counter whose `add` is one call into C, so that threads cannot lose an increment."""
+    """A counter whose `add` is one step in C, so that threads cannot lose an increment.
 
-    __slots__ = ("_count", "_lock", "_reads", "add")
+    `for _ in counter.ticks: break` is the same step for a third of what a call costs: for the paths of a hit.
+    """
+
+    __slots__ = ("_lock", "_reads", "add", "ticks")
 
     def __init__(self) -> None:
-        self._count = count()
-        self.add: Callable[[], int] = self._count.__next__
+        self.ticks = count()
+        self.add: Callable[[], int] = self.ticks.__next__
         self._reads = 0
         self._lock = threading.Lock()
 
@@ -24,7 +27,7 @@ class ExactCounter:
         """How often `add` was called."""
         with self._lock:
             # Looking is a step of the counter as well, so looks are subtracted.
-            seen = next(self._count) - self._reads
+            seen = next(self.ticks) - self._reads
             self._reads += 1
             return seen
 
