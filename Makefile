@@ -1,7 +1,7 @@
 # Everything a contributor runs. Needs Python 3.11 or newer, make and a package registry.
 #
 #   make demo  [ARGS=...]   the flights application, on a real Valkey and a real PostgreSQL
-#   make test  [ARGS=...]   the tests, in parallel; ARGS goes to pytest
+#   make test  [ARGS=...]   the tests, in parallel, then the experiments; ARGS goes to pytest, and leaves those out
 #   make check              style, types, generated twins, architecture; changes nothing
 #   make format             puts style and generated twins right
 #   make bench [ARGS=...]   speed beside the peers, in one run; results as data, table and charts
@@ -33,7 +33,8 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/python -m demo $(ARGS)
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not serial" $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m pytest -m serial)
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks $(ARGS)

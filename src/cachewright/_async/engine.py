@@ -68,7 +68,7 @@ class AsyncEngine:
         """What else has to begin anew in another process or loop."""
         self.stopping = aio.Event()  # raised at close, for whatever sleeps in the background
         self._node = b""
-        self._opened: object = None
+        self._opened: tuple[int, object] | None = None
         """(pid, event loop) that the connections belong to."""
         self._closed = False
         self.bus: AsyncBus | None = None
@@ -110,7 +110,13 @@ class AsyncEngine:
             await self.bus.wait_until_tried(2 * self.policy.timeouts.connect)
         return self.store
 
-    def _settle(self, where: object) -> None:
+    def is_open_here(self, loop: object) -> bool:
+        """Whether the bus was connected from this process and `loop` (see `aio.here`); then `open` need not wait."""
+        opened, bus = self._opened, self.bus
+        # A child's `_after_fork` has told it that nothing is open there.
+        return opened is not None and opened[1] is loop and bus is not None and bus.was_tried
+
+    def _settle(self, where: tuple[int, object]) -> None:
         """Start what belongs to this process and loop; what belonged to another is left to it."""
         with self.lock:
             if self._opened == where or self._closed:
@@ -267,6 +273,7 @@ class AsyncEngine:
         self.tags.after_fork(self.lock)
         self.stats.after_fork()
         self.bus = None
+        self._opened = None if self._opened is None else (-1, None)
         self._leave()
 
 

@@ -138,6 +138,14 @@ class AsyncFlights:
                 return False
             return self._memory.put(flight.key, entry, now, weight, gone=gone)
 
+    def land_unless_moved(self, key: str, entry: Entry, now: float, weight: int) -> bool:
+        """The same for what was read without a flight: only if nothing at all was invalidated since `entry.epoch`."""
+        gone: list[Entry] = []
+        with self._lock:
+            if entry.epoch != self._clock.epoch or not self._clock.linked:
+                return False
+            return self._memory.put(key, entry, now, weight, gone=gone)
+
     def invalidate(
         self, keys: Iterable[str], tags: Iterable[str], *, but: Container[Flight] = ()
     ) -> None:

@@ -95,13 +95,29 @@ class AsyncRedisStore:
         except wire.Crowded:
             raise
         except RemoteError as error:
-            # A server that takes no connection would cost each caller the longest of all budgets.
-            at_once = isinstance(error, wire.Unreachable)
-            if self.breaker.failed(self._monotonic(), at_once=at_once):
-                self._tell("breaker_opened", error=error)
+            self.failed(error)
             raise
         self.breaker.succeeded()
         return replies
+
+    def failed(self, error: RemoteError) -> None:
+        """The server gave no answer."""
+        # A server that takes no connection would cost each caller the longest of all budgets.
+        at_once = isinstance(error, wire.Unreachable)
+        if self.breaker.failed(self._monotonic(), at_once=at_once):
+            self._tell("breaker_opened", error=error)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing has to be thought of before a read: no repair, no failure."""
+        return not self.repairs and self.breaker.is_calm
+
+    def glance(self, packed: bytes) -> aio_pipe.Asked | None:
+        """Waits for the reply to one packed command and the node that gave it; None where no connection is open and free.
+
+        Only while `is_calm`. An error reply is returned as it is. A `RemoteError` is for `failed`.
+        """
+        return self._pipe.one(packed, self._timeouts.call)
 
     async def one(self, command: wire.Command) -> Any:
         """The reply to one command; an error reply is raised."""

@@ -26,7 +26,7 @@ from cachewright.core.reads import Read
 from cachewright.core.storable import refuse_unstorable
 from cachewright.core.tags import key_tag
 from cachewright.errors import ConfigurationError, RemoteError
-from cachewright.redis.replies import Ask
+from cachewright.redis.replies import Ask, Found
 from cachewright.types import ABSENT, Key
 
 
@@ -149,7 +149,15 @@ class Batches:
             sliding = reads[0].policy.sliding is not None
             slide = self._engine.time() if sliding else None
             names = [read.key for read in reads]
-            found = store.read(names, tags, make=make, slide_at=slide)
+            glances = [read.glance for read in reads]
+            if not (make or sliding) and all(
+                glance is not None and glance.epoch == flight.epoch
+                for glance, flight in zip(glances, flights, strict=True)
+            ):
+                # As in `Looker.look`: nothing was invalidated since they were taken.
+                found = [Found(glance.data, {}, glance.node) for glance in glances if glance]
+            else:
+                found = store.read(names, tags, make=make, slide_at=slide)
             looks = [
                 self._looker.judge(store, read, flight, one, made=part)
                 for read, flight, one, part in zip(reads, flights, found, parts, strict=True)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
 from copy import deepcopy
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from cachewright._sync.batches import Batches, BatchLoad
+from cachewright._sync.contexts import Contexts
 from cachewright._sync.decorating import cached
 from cachewright._sync.engine import Engine
+from cachewright._sync.glancing import Glancer
 from cachewright._sync.leases import Leases
 from cachewright._sync.loading import Loader
 from cachewright._sync.looking import Looker
@@ -27,18 +28,26 @@ from cachewright._sync.writing import Writing
 from cachewright._waits import threads
 from cachewright.core.entry import Entry
 from cachewright.core.lives import Life, Lives
-from cachewright.core.loading import LIVE, Mode, mode, undisturbed
+from cachewright.core.loading import LIVE, undisturbed
 from cachewright.core.policy import Lifetime, Policy, Seconds, Ttl
-from cachewright.core.reads import Read, Reads, Tags, not_a_key, spell_tags
+from cachewright.core.reads import (
+    Glance,
+    Read,
+    Reads,
+    Tags,
+    distinct,
+    not_a_key,
+    refuse_no_int,
+    spell_tags,
+)
 from cachewright.core.scopes import Scope
 from cachewright.core.tags import NAMESPACE
-from cachewright.errors import ConfigurationError
 from cachewright.observe.stats import Snapshot
 from cachewright.options import Options
 from cachewright.types import ABSENT, MISSING, Key
 
 
-class Cache:
+class Cache(Contexts):
     """A cache for asyncio: L1 in this process and, with a server, L2 on Redis or Valkey.
 
     `server`: None (L1 only), a URL (redis://, rediss://, valkey://, unix://, embedded://) or a redis-py client.
@@ -68,6 +77,8 @@ class Cache:
         self._reader = Reader(engine, looker=looker, loader=loader, leases=self._leases)
         self._refresher = Refresher(engine, self._reader)
         self._storer = Storer(engine, looker)
+        as_written = not chosen.scope and not chosen.hierarchy
+        self._glancer = Glancer(engine, possible=as_written)
         self._batches = Batches(
             engine, looker=looker, loader=loader, reader=self._reader, leases=self._leases
         )
@@ -107,10 +118,16 @@ class Cache:
 
     def get(self, key: Key, default: Any = MISSING, verify: bool = False) -> Any:
         """The cached value, or `default`. `verify` checks at the server that nothing has invalidated it."""
+        glance = None
         try:
             entry = self.table[key]
         except KeyError:
-            pass
+            if type(key) is str and not verify:
+                store = self._glancer.store(self.policy)
+                if store is not None:
+                    glance = self._glancer.glance(store, key, self.policy)
+                    if type(glance) is not Glance:
+                        return glance
         except TypeError:
             raise not_a_key(key) from None
         else:
@@ -126,7 +143,7 @@ class Cache:
                 for _ in self._hits:
                     break
                 return entry.value
-        found = self._reader.find(self.reads.read(key, verify=verify))
+        found = self._reader.find(self.reads.read(key, verify=verify, glance=glance))
         return default if found is None else self.reads.value(found, default, self.policy)
 
     def get_or_load(
@@ -147,10 +164,17 @@ class Cache:
         At most one load for a key runs in the fleet. `tags` name what the value is made from. Raises what `load`
         raises, and `Unstorable` for a generator or another value that can be used once only.
         """
+        glance = None
         try:
             entry = self.table[key]
         except KeyError:
-            pass
+            if type(key) is str and not verify and sliding is None:
+                chosen = policy or self.policy
+                store = self._glancer.store(chosen, tags)
+                if store is not None:
+                    glance = self._glancer.glance(store, key, chosen)
+                    if type(glance) is not Glance:
+                        return glance
         except TypeError:
             raise not_a_key(key) from None
         else:
@@ -167,14 +191,28 @@ class Cache:
                 for _ in self._hits:
                     break
                 return entry.value
-        read = self.reads.read(key, tags, policy=policy, verify=verify)
+        read = self.reads.read(key, tags, policy=policy, verify=verify, glance=glance)
         read.policy, read.life = self.reads.lives.choose(read.policy, ttl, expires_at, sliding)
         read.load = load
         return self.reads.value(self._reader.get_or_load(read), default, read.policy)
 
     def get_many(self, keys: Iterable[Key], *, verify: bool = False) -> dict[Key, Any]:
         """The cached values of those keys that have one, by key as given. One round trip for all of them."""
-        reads = {key: self.reads.read(key, verify=verify) for key in keys}
+        wanted = list(keys)
+        texts = [key for key in wanted if type(key) is str]
+        store = self._glancer.store(self.policy)
+        if store is None or verify or len(texts) < len(wanted):
+            return self._get_many(distinct(wanted), verify=verify)
+        texts = list(dict.fromkeys(texts))
+        found, rest = self._glancer.glance_many(store, texts, self.policy)
+        return found | self._get_many(rest) if rest else found
+
+    def _get_many(
+        self, keys: Mapping[Key, Glance | None], *, verify: bool = False
+    ) -> dict[Key, Any]:
+        reads = {
+            key: self.reads.read(key, verify=verify, glance=glance) for key, glance in keys.items()
+        }
         found = self._batches.find_many(
             list({read.key: read for read in reads.values()}.values())
         )
@@ -290,9 +328,7 @@ class Cache:
 
         Raises `RemoteError` when the server fails: a guessed count is worse than none. Counters stay within ±(2**53 - 1).
         """
-        for name, number in (("delta", delta), ("initial", initial)):
-            if type(number) is not int:
-                raise ConfigurationError(f"{name} must be an int, not {number!r}")
+        refuse_no_int(delta=delta, initial=initial)
         read = self.reads.read(key)
         read.policy, life = self.reads.lives.choose(read.policy, ttl, None, None)
         return self._storer.count(
@@ -356,24 +392,6 @@ class Cache:
     # ---------------------------------------------------------------- decorating
 
     cached = cached
-
-    # ---------------------------------------------------------------- contexts
-
-    def bypassed(self) -> AbstractContextManager[None]:
-        """Inside, reads ask the source, and nothing that they load is stored."""
-        return mode(self.engine, Mode.BYPASS)
-
-    def disabled(self) -> AbstractContextManager[None]:
-        """As `bypassed`, and `set` stores nothing either. Invalidations still act."""
-        return mode(self.engine, Mode.DISABLE)
-
-    def refreshed(self) -> AbstractContextManager[None]:
-        """Inside, every read loads anew and stores what it loads."""
-        return mode(self.engine, Mode.REFRESH)
-
-    def scoped(self, scope: Any) -> AbstractContextManager[None]:
-        """Inside, keys belong to this user, tenant or whatever the cache was declared for with `scope=`."""
-        return self.reads.scope.entered(scope)
 
     # ---------------------------------------------------------------- observing
 

@@ -142,8 +142,15 @@ class Looker:
         tags = [tag for tag in tags if tag not in make]
         slides = extend and read.policy.sliding is not None
         slide = self._engine.time() if slides else None
+        glance, read.glance = read.glance, None
         try:
-            found = (store.read([read.key], tags, make=make, slide_at=slide))[0]
+            if glance is not None and glance.error is not None:
+                raise glance.error
+            if glance is not None and glance.epoch == flight.epoch and not (make or slides):
+                # Nothing was invalidated since: this flight might as well have begun before the GET.
+                found = Found(glance.data, {}, glance.node)
+            else:
+                found = (store.read([read.key], tags, make=make, slide_at=slide))[0]
             look = self.judge(store, read, flight, found, made=make)
             if look.sliding and slide is None and extend:
                 self.slide(store, [read.key])

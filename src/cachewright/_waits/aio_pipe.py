@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias, TypeVar, cast
 
 from cachewright.errors import RemoteError, RemoteTimeout, RemoteUnavailable
 from cachewright.redis import wire
 from cachewright.redis.target import Target
+
+Asked: TypeAlias = Awaitable[tuple[Any, bytes]]
+"""What `Pipe.one` returns: here it is waited for."""
 
 
 class Wire(asyncio.Protocol):
@@ -21,8 +24,11 @@ class Wire(asyncio.Protocol):
     def __init__(self) -> None:
         self._reader = wire.reader()
         self._transport: asyncio.Transport | None = None
-        self._calls: deque[_Call] = deque()
+        self._calls: deque[_Asking] = deque()
         self._out: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self.on_push: Callable[[Any], None] | None = None
         self.on_close: Callable[[], None] | None = None
         self.clock = wire.ServerClock()
@@ -33,24 +39,24 @@ class Wire(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
+        reader, calls = self._reader, self._calls
         try:
-            self._reader.feed(data)
-            while (reply := self._reader.gets()) is not False:
-                self._take(reply)
+            reader.feed(data)
+            while (reply := reader.gets()) is not False:
+                if self.on_push is not None:
+                    self.on_push(reply)
+                elif calls:
+                    if calls[0].take(reply):
+                        calls.popleft()
+                else:
+                    self.close()
         except RemoteError:
-            self.close()
-
-    def _take(self, reply: Any) -> None:
-        if self.on_push is not None:
-            self.on_push(reply)
-        elif self._calls:
-            if self._calls[0].take(reply):
-                self._calls.popleft()
-        else:
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         while self._calls:
             self._calls.popleft().fail(RemoteUnavailable("the connection broke"))
         if self.on_close is not None:
@@ -59,7 +65,7 @@ class Wire(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Write soon: what comes in this turn of the loop leaves together."""
         if not self._out:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._out.append(data)
 
     def _flush(self) -> None:
@@ -69,18 +75,45 @@ class Wire(asyncio.Protocol):
 
     def ask(self, commands: Sequence[wire.Command], timeout: float) -> _Call:
         """Send a batch; the call's future gets its replies."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         if not self.clock.is_known(now):
             self.clock.learn_soon(now)
-            self._ask([("TIME",)], timeout, now).future.add_done_callback(self._take_time)
-        return self._ask(commands, timeout, now)
-
-    def _ask(self, commands: Sequence[wire.Command], timeout: float, now: float) -> _Call:
+            asked = self.ask_packed(wire.pack([("TIME",)]), 1, timeout)
+            asked.future.add_done_callback(self._take_time)
         data = wire.pack(commands, self.clock.deadline(now + timeout))
-        call = _Call(len(commands), timeout)
+        return self.ask_packed(data, len(commands), timeout)
+
+    def ask_packed(self, data: bytes, wanted: int, timeout: float) -> _Call:
+        """The same for commands that are packed."""
+        return self._await(_Call(self._loop, timeout, wanted), data)
+
+    def ask_one(self, data: bytes, timeout: float) -> asyncio.Future[Any]:
+        """The reply to one command that is packed, with the node's id."""
+        return self._await(_Question(self._loop, timeout, self.node), data).future
+
+    def _await(self, call: _AnyCall, data: bytes) -> _AnyCall:
         self._calls.append(call)
+        if self._timer is None or call.deadline < self._due:
+            self._watch(call.deadline)
         self.send(data)
         return call
+
+    def _watch(self, deadline: float) -> None:
+        """One timer for all calls: each of its own would cost more than the rest of the call."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._due = self._loop.call_at(deadline, self._expire), deadline
+
+    def _expire(self) -> None:
+        """Fail what is late; its replies are skipped when they come."""
+        self._timer = None
+        now = self._loop.time()
+        pending = [call for call in self._calls if not call.future.done()]
+        for call in pending:
+            if call.deadline <= now:
+                call.fail(RemoteTimeout("the server did not answer in time"))
+        if left := [call.deadline for call in pending if call.deadline > now]:
+            self._watch(min(left))
 
     def _take_time(self, future: asyncio.Future[list[Any]]) -> None:
         if not future.cancelled() and future.exception() is None:
@@ -98,32 +131,65 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
 
 
-class _Call:
-    __slots__ = ("_timer", "_values", "_wanted", "began", "future")
+class _Asking:
+    """Something was sent. `began` and `deadline` are on the loop's clock."""
 
-    def __init__(self, wanted: int, timeout: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._wanted = wanted
-        self._values: list[Any] = []
+    __slots__ = ("began", "deadline", "future")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+        self.future: asyncio.Future[Any] = loop.create_future()
         self.began = loop.time()
-        self.future: asyncio.Future[list[Any]] = loop.create_future()
-        self._timer = loop.call_later(
-            timeout, self.fail, RemoteTimeout("the server did not answer in time")
-        )
+        self.deadline = self.began + timeout
 
     def take(self, reply: Any) -> bool:
+        """One more reply; whether it was the last."""
+        raise NotImplementedError
+
+    def fail(self, error: RemoteError) -> None:
+        """There is no use in waiting for it."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+_AnyCall = TypeVar("_AnyCall", bound=_Asking)
+
+
+class _Call(_Asking):
+    """A batch. Its future gets the list of all replies."""
+
+    __slots__ = ("_values", "_wanted")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float, wanted: int) -> None:
+        super().__init__(loop, timeout)
+        self._wanted = wanted
+        self._values: list[Any] = []
+
+    def take(self, reply: Any) -> bool:
+        """One more reply; whether it was the last."""
         self._values.append(reply)
         if len(self._values) < self._wanted:
             return False
-        self._timer.cancel()
         if not self.future.done():
             self.future.set_result(self._values)
         return True
 
-    def fail(self, error: RemoteError) -> None:
-        self._timer.cancel()
+
+class _Question(_Asking):
+    """One command. Its future gets the reply and the id of the node it was put to."""
+
+    __slots__ = ("_node",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float, node: bytes) -> None:
+        self.future = loop.create_future()
+        self.began = loop.time()
+        self.deadline = self.began + timeout
+        self._node = node
+
+    def take(self, reply: Any) -> bool:
+        """The reply."""
         if not self.future.done():
-            self.future.set_exception(error)
+            self.future.set_result((reply, self._node))
+        return True
 
 
 async def _connect(
@@ -184,6 +250,13 @@ class Pipe:
             link.close()
             raise RemoteUnavailable(f"{self._target.label} is not the primary")
         return wire.Replies(values, link.node)
+
+    def one(self, packed: bytes, timeout: float) -> Asked | None:
+        """The reply to one packed command, an error among them, and the node's id; None where no connection is open."""
+        link = self._link
+        if link is None or link.closed or self._closed or self._is_stuck(link, timeout):
+            return None
+        return link.ask_one(packed, timeout)
 
     async def _call_once(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
         """After `close`: what a late load still has to say must not leave a connection open."""

@@ -6,6 +6,7 @@ What must not be here: compression, encryption, limits on size (`payload`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec.msgpack
@@ -38,6 +39,8 @@ class MsgpackCodec:
     def __init__(self, type: Any = Any) -> None:  # noqa: A002 - the public name of the option
         self.type = type
         self._typed: TypedFormat | None = None
+        self.raw_decode: Callable[[bytes], Any] = _decode
+        """What `decode` does with bytes that make sense; may raise anything on others."""
         if type is Any or type is object:
             self.name, self.code = "msgpack", 1
             return
@@ -45,6 +48,7 @@ class MsgpackCodec:
         try:
             decoder = msgspec.msgpack.Decoder(type)
             self._typed = TypedFormat(type, _encode, decoder.decode)
+            self.raw_decode = self._typed.decode
         except (TypeError, NameError) as error:
             raise ConfigurationError(f"type={type!r} cannot be decoded: {error}") from error
 

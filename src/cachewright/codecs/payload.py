@@ -7,6 +7,7 @@ What must not be here: formats, the envelope's header, knowledge of keys or tags
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
 
 from cachewright.codecs.choose import compressor_by_code
@@ -91,6 +92,8 @@ class PayloadCodec:
         self._sealer = sealer
         self._bare = compressor is None and sealer is None
         self._direct = self._bound is None and sealer is None
+        self.binds = not self._direct
+        """Whether `aad` matters: nothing authenticates a bare payload."""
         self._most = max_bytes + _SEAL_OVERHEAD
 
     def encode(self, value: Any, aad: bytes) -> tuple[int, int, bytes]:
@@ -129,6 +132,15 @@ class PayloadCodec:
             raise
         except Exception as error:  # codecs and compressors of users and other packages
             raise CodecError(f"cannot decode: {type(error).__name__}: {error}") from error
+
+    def bare_decoder(self, code: int, flags: int) -> tuple[Callable[[bytes], Any], int] | None:
+        """What decodes payloads of this code and flags, and the most bytes it may get; None where that takes more.
+
+        It may raise anything on bytes that make no sense: `decode` then says what is wrong with them.
+        """
+        if flags or not self._direct or code != self._code:
+            return None
+        return getattr(self.codec, "raw_decode", self._decode), self._most
 
     @property
     def sealed(self) -> bool:

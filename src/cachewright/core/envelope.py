@@ -19,11 +19,12 @@ Layout, little endian (the scripts in redis/lua rely on the offsets):
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntFlag
 from functools import lru_cache
 from struct import Struct
+from typing import Any
 
 import msgspec
 
@@ -35,6 +36,7 @@ FILL = slice(4, 16)
 FILL_BYTES = 12
 _HEAD = Struct("<BBBB12sddfffI")
 HEAD_BYTES = _HEAD.size
+_NEVER = float("inf")
 
 
 class Kind(IntFlag):
@@ -65,6 +67,43 @@ class Envelope:
     window: float = 0.0
     key: str | None = None
     """The full key, where the server's name for it is a digest."""
+
+
+_KIND_END, _META_LENGTH = 4, 44
+_TIMES = Struct("<ddff").unpack_from
+
+
+class Likeness:
+    """The bytes that entries share which are of one kind and were made from the same things on the same node.
+
+    Comparing them takes two calls into C, where reading them takes a microsecond. What it cannot read is left to
+    `fields_of`.
+    """
+
+    __slots__ = ("_decode", "_end", "_kind", "_meta", "_most")
+
+    def __init__(self, data: bytes, decode: Callable[[bytes], Any], most: int) -> None:
+        (size,) = Struct("<I").unpack_from(data, _META_LENGTH)
+        self._end = HEAD_BYTES + size
+        self._kind = data[:_KIND_END]
+        self._meta = data[_META_LENGTH : self._end]
+        self._decode = decode
+        self._most = most + self._end
+
+    def read(self, data: bytes, now: float) -> tuple[Any, float, float, float, float] | None:
+        """(value, fresh until, usable until, lifetime, cost) of an entry that is alike and fresh at `now`, else None.
+
+        Raises whatever the decoder raises.
+        """
+        if (
+            data.startswith(self._kind)
+            and data.startswith(self._meta, _META_LENGTH)
+            and len(data) <= self._most
+        ):
+            fresh, usable, lifetime, cost = _TIMES(data, 16)
+            if now < fresh <= usable < _NEVER and lifetime >= 0 <= cost:
+                return self._decode(data[self._end :]), fresh, usable, lifetime, cost
+        return None
 
 
 _encode_meta = msgspec.msgpack.Encoder().encode
@@ -103,8 +142,17 @@ def pack(envelope: Envelope) -> bytes:
     return b"".join((head, meta, envelope.payload))
 
 
-def unpack(data: bytes) -> Envelope:
-    """The entry in `data`; `CodecError` for whatever makes no sense. The stamps must not be changed."""
+Fields = tuple[
+    int, int, int, bytes, float, float, float, float, float, bytes, Stamps, str | None, bytes
+]
+"""flags, code, kind, fill, fresh until, usable until, lifetime, cost, window, node, stamps, key, payload"""
+
+
+def fields_of(data: bytes) -> Fields:
+    """The fields of the entry in `data`; `CodecError` for whatever makes no sense. The stamps must not be changed.
+
+    The same stamps object comes back for entries that were made from the same things.
+    """
     if not data or data[0] != VERSION:
         raise CodecError("not an entry of this version")
     if len(data) < HEAD_BYTES:
@@ -113,12 +161,35 @@ def unpack(data: bytes) -> Envelope:
         data
     )
     end = HEAD_BYTES + size
-    if end > len(data) or not (math.isfinite(usable) and fresh <= usable and lifetime >= 0 <= cost):
+    if end > len(data) or not (fresh <= usable < _NEVER and lifetime >= 0 <= cost):
         raise CodecError("an entry whose header makes no sense")
     try:
         node, stamps, key = _decode_meta(data[HEAD_BYTES:end])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CodecError(f"an entry whose tags cannot be read: {error}") from None
+    payload = data[end:]
+    return (
+        flags,
+        code,
+        kind,
+        fill,
+        fresh,
+        usable,
+        lifetime,
+        cost,
+        window,
+        node,
+        stamps,
+        key,
+        payload,
+    )
+
+
+def unpack(data: bytes) -> Envelope:
+    """The entry in `data`, by name. See `fields_of`."""
+    flags, code, kind, fill, fresh, usable, lifetime, cost, window, node, stamps, key, payload = (
+        fields_of(data)
+    )
     return Envelope(
         fill=fill,
         fresh_until=fresh,
@@ -127,7 +198,7 @@ def unpack(data: bytes) -> Envelope:
         cost=cost,
         stamps=stamps,
         node=node,
-        payload=data[end:],
+        payload=payload,
         code=code,
         flags=flags,
         kind=kind,

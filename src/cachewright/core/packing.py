@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from cachewright.core import envelope as env
 from cachewright.core.decision import refresh_point
 from cachewright.core.entry import ALWAYS, CachedError, Entry, SlidingEntry, Stamps
-from cachewright.core.envelope import Envelope, Kind
+from cachewright.core.envelope import Envelope, Kind, Likeness
 from cachewright.core.keys import KeySpace
 from cachewright.core.policy import AdaptiveTtl, Lifetime, Policy, as_float
 from cachewright.errors import CodecError, ConfigurationError
@@ -30,6 +31,13 @@ class Payloads(Protocol):
     @property
     def sealed(self) -> bool:
         """Whether nothing unsealed is believed."""
+
+    @property
+    def binds(self) -> bool:
+        """Whether `aad` matters."""
+
+    def bare_decoder(self, code: int, flags: int) -> tuple[Callable[[bytes], Any], int] | None:
+        """See `codecs.payload.PayloadCodec.bare_decoder`."""
 
     def encode_absence(self, aad: bytes) -> tuple[int, int, bytes]:
         """As `encode`, for that there is no value."""
@@ -135,6 +143,17 @@ class Packer:
         if envelope.kind not in (Kind.VALUE, Kind.SLIDING):
             raise CodecError("an entry of an unknown kind")
         return self._payloads.decode(*parts)
+
+    def plain_value(self, key: str, code: int, flags: int, payload: bytes) -> Any:
+        """The value of an entry of kind `VALUE`. Raises `CodecError`."""
+        aad = self._aad(key) if self._payloads.binds else b""
+        return self._payloads.decode(code, flags, payload, aad)
+
+    def likeness(self, data: bytes) -> Likeness | None:
+        """What plain entries have in common with this one, if they are decoded without a further thought."""
+        code, flags = data[2], data[1]
+        decoder = self._payloads.bare_decoder(code, flags)
+        return None if decoder is None else Likeness(data, *decoder)
 
     def _counted(self, digits: bytes) -> int:
         if self._payloads.sealed:

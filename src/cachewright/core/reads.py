@@ -13,10 +13,21 @@ from cachewright.core.lives import Lives
 from cachewright.core.policy import Lifetime, Policy
 from cachewright.core.scopes import Scope
 from cachewright.core.tags import NAMESPACE, prefix_tag, prefix_tags, user_tag
-from cachewright.errors import ConfigurationError, InvalidKey
+from cachewright.errors import ConfigurationError, InvalidKey, RemoteError
 from cachewright.types import ABSENT, Key
 
 Tags = Iterable[str | tuple[Any, ...]]
+
+
+@dataclass(slots=True)
+class Glance:
+    """What one GET brought, before anybody has judged it; or why it brought nothing."""
+
+    epoch: int
+    """The clock's, before the GET was sent."""
+    data: bytes | None = None
+    node: bytes = b""
+    error: RemoteError | None = None
 
 
 @dataclass(slots=True)
@@ -33,6 +44,8 @@ class Read:
     """Overrides the policy's lifetime, for calls that gave `expires_at=`."""
     force: bool = False
     """Load, whatever is cached."""
+    glance: Glance | None = None
+    """What the server has just said of the key, at the epoch that is noted there."""
 
 
 class Reads:
@@ -54,12 +67,18 @@ class Reads:
         return [NAMESPACE, *prefixes, *self.scope.tags()]
 
     def read(
-        self, key: Key, tags: Tags = (), *, policy: Policy | None = None, verify: bool = False
+        self,
+        key: Key,
+        tags: Tags = (),
+        *,
+        policy: Policy | None = None,
+        verify: bool = False,
+        glance: Glance | None = None,
     ) -> Read:
         """A read of `key`."""
         name = self.name(key)
         spelled = dict.fromkeys([*self.own_tags(name), *spell_tags(tags)])
-        return Read(name, list(spelled), policy or self.policy, verify=verify)
+        return Read(name, list(spelled), policy or self.policy, verify=verify, glance=glance)
 
     def prefix_tag(self, name: str) -> str:
         """What every key at or below `name` carries."""
@@ -93,3 +112,21 @@ def spell_tags(tags: Tags) -> list[str]:
 def not_a_key(key: object) -> InvalidKey:
     """The error for a key that cannot even be looked up."""
     return InvalidKey(f"a {type(key).__name__} is no key: write it as a string or a tuple")
+
+
+def distinct(keys: Iterable[Key]) -> dict[Key, None]:
+    """The keys in their order, each once. Raises `InvalidKey` for one that cannot even be compared."""
+    found: dict[Key, None] = {}
+    for key in keys:
+        try:
+            found[key] = None
+        except TypeError:
+            raise not_a_key(key) from None
+    return found
+
+
+def refuse_no_int(**numbers: object) -> None:
+    """Raises `ConfigurationError` for an argument that is no int."""
+    for name, number in numbers.items():
+        if type(number) is not int:
+            raise ConfigurationError(f"{name} must be an int, not {number!r}")

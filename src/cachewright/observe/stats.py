@@ -100,6 +100,8 @@ class Stats:
 
     def __init__(self) -> None:
         self.l1_hits = ExactCounter()
+        self.l2_glances = ExactCounter()
+        """Hits of L2 that were served the short way, one at a time; the others are among the counts."""
         self.load_seconds = 0.0
         self._counts = dict.fromkeys(self.NAMES, 0)
         self._lock = threading.Lock()
@@ -129,6 +131,7 @@ class Stats:
         with self._lock:
             counts = dict(self._counts)
             load_seconds = self.load_seconds
+        counts["l2_hits"] += self.l2_glances.value
         return Snapshot(
             namespace=namespace,
             l1_hits=self.l1_hits.value,
@@ -144,4 +147,5 @@ class Stats:
     def after_fork(self) -> None:
         """Locks that a parent's thread held would never be released here."""
         self._lock = threading.Lock()
-        self.l1_hits._lock = threading.Lock()
+        for counter in (self.l1_hits, self.l2_glances):
+            counter._lock = threading.Lock()

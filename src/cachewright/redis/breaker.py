@@ -27,6 +27,11 @@ class Breaker:
         """Whether calls are being refused."""
         return self._closed_at > 0
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether the last call had an answer, so that a success changes nothing here."""
+        return not self._count and not self._closed_at
+
     def allows(self, now: float) -> bool:
         """Whether a call may go out; past the pause one caller gets True, and the others wait for its outcome."""
         if not self._closed_at:

@@ -95,6 +95,12 @@ def pack(commands: Sequence[Command], deadline: int = 0) -> bytes:
     return b"".join([hiredis.pack_command(cast(_One, command)) for command in commands])
 
 
+def pack_one(*command: bytes | str) -> bytes:
+    """One command as RESP, to be kept and sent again."""
+    packed: bytes = hiredis.pack_command(cast(_One, command))
+    return packed
+
+
 def reader() -> hiredis.Reader:
     """A parser of replies: bytes stay bytes, errors come as `ServerError` objects."""
     return hiredis.Reader(protocolError=RemoteUnavailable, replyError=ServerError)
