@@ -102,6 +102,7 @@ def test_a_pipe_is_read_as_a_file_is(tmp_path: Path, pack: Callable[[bytes], byt
         (b"a\n" + b"b" * (LONGEST_LINE + 1), "auto", "line 2 is longer than 65,536 bytes"),
         (b"b" * (1 << 22), "auto", "line 1 is longer than 65,536 bytes"),
     ],
+    ids=lambda it: "data" if isinstance(it, bytes) else None,  # gzip data holds the time of day
 )
 def test_what_is_no_trace_is_refused(
     tmp_path: Path, data: bytes, layout: Layout, says: str
