@@ -22,7 +22,7 @@ PIP      := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 # project itself is built without fetching anything that is not pinned.
 LOCKED   := $(PIP) --no-deps --require-hashes -r
 OURSELF  := $(PIP) --no-deps --no-build-isolation -e .
-TYPED    := $(wildcard src tools demo tests/rig tests/test_architecture.py)
+TYPED    := $(wildcard src tools demo benchmarks tests/rig tests/proof tests/protocol tests/test_architecture.py)
 # On its own and without a package: a module called typing.api would hide Python's.
 TYPED_API := $(wildcard tests/typing/*.py)
 

@@ -5,6 +5,43 @@ What must not be here: anything else.
 
 from __future__ import annotations
 
+from proof import (
+    absent_keys,
+    bus_latency,
+    cancelled_calls,
+    crash_between,
+    dead_server,
+    error_replies,
+    evicted_stamps,
+    frozen_server,
+    leader_lost,
+    link_loss,
+    observer,
+    payload_fuzz,
+    skewed_clocks,
+    source_down,
+    stale_set,
+    tag_race,
+    workers,
+)
 from proof.experiment import Experiment
 
-EXPERIMENTS: list[Experiment] = []
+EXPERIMENTS: list[Experiment] = [
+    stale_set.EXPERIMENT,
+    observer.EXPERIMENT,
+    bus_latency.EXPERIMENT,
+    link_loss.EXPERIMENT,
+    tag_race.EXPERIMENT,
+    leader_lost.EXPERIMENT,
+    crash_between.EXPERIMENT,
+    cancelled_calls.EXPERIMENT,
+    workers.EXPERIMENT,
+    frozen_server.EXPERIMENT,
+    error_replies.EXPERIMENT,
+    dead_server.EXPERIMENT,
+    payload_fuzz.EXPERIMENT,
+    evicted_stamps.EXPERIMENT,
+    absent_keys.EXPERIMENT,
+    skewed_clocks.EXPERIMENT,
+    source_down.EXPERIMENT,
+]

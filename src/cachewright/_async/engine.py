@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -51,6 +52,8 @@ class AsyncEngine:
         self.debug = options.debug
         self.time = options.clock.time
         self.monotonic = options.clock.monotonic
+        self._time_passes = options.clock.monotonic is time.monotonic
+        """Whether the clock is the machine's, and not one that a test moves."""
         self.stats = Stats()
         self.announcer = Announcer(keys.namespace, options.listeners)
         self.tell = self.announcer.tell
@@ -98,6 +101,14 @@ class AsyncEngine:
     def draw(self) -> float:
         """Uniform in 0..1, for jitter and early refresh; no secret depends on it."""
         return random.random()
+
+    def server_time(self) -> float:
+        """Wall-clock seconds by the server's clock: entries are stamped and judged by it, whatever a process's own says.
+
+        The process's own where no server has told its time.
+        """
+        ahead = self.store.ahead if self.store is not None and self._time_passes else None
+        return self.time() if ahead is None else self.monotonic() + ahead
 
     # ---------------------------------------------------------------- link
 
@@ -149,7 +160,7 @@ class AsyncEngine:
             on_invalidation=telling(AsyncEngine.heard),
             on_wake=telling(lambda engine, key: engine.flights.wake(key)),
             on_nonsense=telling(AsyncEngine.heard_nonsense),
-            on_pong=telling(AsyncEngine.repair_soon),
+            on_pong=telling(AsyncEngine.ponged),
             alive=lambda: me() is not None,
         )
         return bus
@@ -177,6 +188,12 @@ class AsyncEngine:
             self.repair_soon()
         elif not self._closed:
             self.tell("link_lost", error=error)
+
+    def ponged(self) -> None:
+        """The server answers on the bus: where calls are refused, one may try; what is pending is sent."""
+        if self.store is not None:
+            self.store.breaker.try_soon(self.monotonic())
+            self.repair_soon()
 
     def repair_soon(self) -> None:
         """Send what could not be sent before, if anything is pending."""

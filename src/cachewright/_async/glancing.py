@@ -86,11 +86,13 @@ class AsyncGlancer:
             return False  # what can be iterated once only is left to the long way
         return not [tag for tag in tags if type(tag) is not str or "t:" + tag not in known]
 
-    def _named(self, key: str) -> tuple[str, bytes]:
-        """What the entry is called at the server, and the GET for it."""
+    def _named(self, key: str) -> tuple[str, bytes] | None:
+        """What the entry is called at the server, and the GET for it; None where that is a digest, which wants a thought."""
         named = self._names.get(key)
         if named is None:
-            name = self._engine.keys.entry(as_key(key))
+            if self._engine.keys.is_digest(as_key(key)):
+                return None
+            name = self._engine.keys.entry(key)
             named = name, pack_one("GET", name)
             if len(self._names) >= self._engine.memory.max_entries:
                 self._names.clear()
@@ -103,8 +105,11 @@ class AsyncGlancer:
         """The value of a fresh and plain entry, or a `Glance` for the long way. `store`: what the method of that name gave."""
         engine = self._engine
         epoch = engine.tags.epoch
+        named = self._named(key)
+        if named is None:
+            return NOT_TAKEN
         try:
-            asked = store.glance(self._named(key)[1])
+            asked = store.glance(named[1])
             if asked is None:
                 return NOT_TAKEN
             data, node = await asked
@@ -113,7 +118,7 @@ class AsyncGlancer:
             return Glance(epoch, error=error)
         if type(data) is not bytes:
             return Glance(epoch, node=node) if data is None else NOT_TAKEN
-        value = self._serve(key, data, node, epoch=epoch, now=engine.time(), policy=policy)
+        value = self._serve(key, data, node, epoch=epoch, now=engine.server_time(), policy=policy)
         if value is NOT_TAKEN:
             return Glance(epoch, data, node)
         engine.stats.l2_glances.add()
@@ -145,14 +150,15 @@ class AsyncGlancer:
                 fields_of(data)
             )
             at = clock.epoch
-            strange = kind or of != node or (full is not None and full != key)
+            strange = (
+                kind or of != node or full is not None
+            )  # who carries a name has a digest for one
             if strange or fresh <= now or not clock.matches(stamps):
                 return NOT_TAKEN
             value = packer.plain_value(key, code, flags, payload)
         except CodecError:
             return NOT_TAKEN
-        if full is None:
-            self._like = at, node, packer.likeness(data), stamps
+        self._like = at, node, packer.likeness(data), stamps
         if policy.l1_ttl != 0:
             read = value, fresh, usable, lifetime, cost
             self._keep(key, data, read, now=now, epoch=epoch, policy=policy, stamps=stamps)
@@ -201,7 +207,10 @@ class AsyncGlancer:
         if not wanted:
             return found, rest
         engine, epoch = self._engine, self._clock.epoch
-        packed = pack_one("MGET", *[self._named(key)[0] for key in wanted])
+        names = [self._named(key) for key in wanted]
+        if None in names:
+            return found, rest | dict.fromkeys(wanted)
+        packed = pack_one("MGET", *[named[0] for named in names if named])
         try:
             asked = store.glance(packed)
             if asked is None:
@@ -214,7 +223,7 @@ class AsyncGlancer:
             return found, rest
         if type(replies) is not list or len(replies) != len(wanted):
             return found, rest | dict.fromkeys(wanted)
-        hits, now = len(found), engine.time()
+        hits, now = len(found), engine.server_time()
         for key, data in zip(wanted, replies, strict=True):
             if type(data) is bytes:
                 value = self._serve(key, data, node, epoch=epoch, now=now, policy=policy)

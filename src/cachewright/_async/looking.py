@@ -141,7 +141,7 @@ class AsyncLooker:
         tags = read.tags if read.verify else self._engine.tags.unknown(read.tags)
         tags = [tag for tag in tags if tag not in make]
         slides = extend and read.policy.sliding is not None
-        slide = self._engine.time() if slides else None
+        slide = self._engine.server_time() if slides else None
         glance, read.glance = read.glance, None
         try:
             if glance is not None and glance.error is not None:
@@ -167,7 +167,7 @@ class AsyncLooker:
     async def slide(self, store: AsyncRedisStore, keys: Sequence[str]) -> None:
         """Keep sliding entries alive."""
         if keys:
-            await store.read(keys, slide_at=self._engine.time())
+            await store.read(keys, slide_at=self._engine.server_time())
 
     async def judge(
         self,
@@ -227,7 +227,7 @@ class AsyncLooker:
 
     def _open(self, read: Read, look: Look, envelope: Envelope, size: int) -> None:
         engine = self._engine
-        life = remaining(envelope, engine.time())
+        life = remaining(envelope, engine.server_time())
         if life.usable <= 0:
             return
         look.sliding, look.fresh = bool(life.window), life.fresh

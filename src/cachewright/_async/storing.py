@@ -94,7 +94,7 @@ class AsyncStorer:
             with engine.lock:
                 engine.flights.invalidate([item.key], [], but=[item.flight])
                 item.flight.epoch = engine.tags.epoch
-                item.stamps = engine.local_stamps.read([*item.flight.tags, key_tag(item.key)])
+                item.stamps = engine.local_stamps.read(item.flight.tags)
             self._land(item)
 
     def _land(self, item: Item) -> None:
@@ -166,7 +166,7 @@ class AsyncStorer:
                 item.key,
                 item.value,
                 item.life,
-                now=engine.time(),
+                now=engine.server_time(),
                 fill=secrets.token_bytes(FILL_BYTES),
                 node=node,
                 stamps=item.stamps,
@@ -238,13 +238,13 @@ class AsyncStorer:
                 read.key,
                 initial + delta,
                 life,
-                now=engine.time(),
+                now=engine.server_time(),
                 fill=secrets.token_bytes(FILL_BYTES),
                 node=node,
                 stamps=stamps,
             )
             done, said = await store.count(
-                read.key, delta, begin=begin, meta=meta, ttl=life.usable, now=engine.time()
+                read.key, delta, begin=begin, meta=meta, ttl=life.usable, now=engine.server_time()
             )
         finally:
             engine.flights.close(flight)
@@ -307,9 +307,9 @@ class AsyncStorer:
                 return False
             if store.outlive(life.usable):
                 await store.make_stamps(list(entry.stamps))
-            times, lifetime = touched(life, engine.time())
+            times, lifetime = touched(life, engine.server_time())
             return await store.touch(
-                read.key, now=engine.time(), times=times, lifetime=lifetime, ttl=life.usable
+                read.key, now=engine.server_time(), times=times, lifetime=lifetime, ttl=life.usable
             )
         except RemoteError as error:
             engine.remote_failed("touch", error)

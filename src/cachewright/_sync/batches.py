@@ -147,7 +147,7 @@ class Batches:
         tags = [tag for tag in tags if tag not in make]
         try:
             sliding = reads[0].policy.sliding is not None
-            slide = self._engine.time() if sliding else None
+            slide = self._engine.server_time() if sliding else None
             names = [read.key for read in reads]
             glances = [read.glance for read in reads]
             if not (make or sliding) and all(

@@ -238,6 +238,8 @@ class Loader:
         """The stamps of the whole; None if a part cannot be vouched for or two parts disagree."""
         if own is None or load.poisoned:
             return None
+        if not (load.gathered or late):
+            return own
         whole = dict(load.gathered)
         later = {tag: stamp for tag, stamp in late.items() if tag not in own}
         for tag, stamp in (*own.items(), *later.items()):
@@ -258,7 +260,7 @@ class Loader:
                 item.read.key,
                 landing.entry.value,
                 life,
-                now=self._engine.time(),
+                now=self._engine.server_time(),
                 fill=landing.entry.fill,
                 node=item.got.node,
                 stamps=landing.stamps,

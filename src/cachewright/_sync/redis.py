@@ -108,6 +108,11 @@ class RedisStore:
             self._tell("breaker_opened", error=error)
 
     @property
+    def ahead(self) -> float | None:
+        """Seconds by which the server's wall clock is ahead of `time.monotonic()`; None while it has not told."""
+        return self._pipe.ahead
+
+    @property
     def is_calm(self) -> bool:
         """Whether nothing has to be thought of before a read: no repair, no failure."""
         return not self.repairs and self.breaker.is_calm

@@ -233,6 +233,8 @@ class Pipe:
         self._link: Wire | None = None
         self._opening: asyncio.Task[Wire] | None = None
         self._closed = False
+        self.ahead: float | None = None
+        """See `wire.ServerClock`: as the last connection has it."""
 
     async def call(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
         """The replies to a batch, errors among them; `RemoteError` if they did not all come in time."""
@@ -244,6 +246,7 @@ class Pipe:
         if link is None or link.closed:
             link = await self._open()
         values = await link.ask(commands, timeout).future
+        self.ahead = link.clock.ahead
         if wire.came_late(values):
             link.clock.forget()
         if wire.lost_primary(values):

@@ -169,6 +169,8 @@ class Pipe:
         self._limit = limit
         self._slots = Slots(limit)
         self._closed = False
+        self.ahead: float | None = None
+        """See `wire.ServerClock`: as the last connection has it."""
 
     def call(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
         """The replies to a batch, errors among them; `RemoteError` if they did not all come in time."""
@@ -212,6 +214,7 @@ class Pipe:
             link = self._open()
         try:
             values = link.ask(commands, timeout)
+            self.ahead = link.clock.ahead
             if wire.lost_primary(values):
                 raise RemoteUnavailable(f"{self._target.label} is not the primary")
         except RemoteUnavailable:

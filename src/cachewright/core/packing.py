@@ -128,6 +128,8 @@ class Packer:
     def open(self, key: str, data: bytes) -> Envelope:
         """The entry in `data`; `CodecError` if it makes no sense or belongs to another key."""
         envelope = env.unpack(data)
+        if envelope.key is None and self._keys.is_digest(key):
+            raise CodecError("an entry that does not say whose it is, where a digest is the name")
         if envelope.key is not None and envelope.key != key:
             raise CodecError("an entry of another key that has the same digest")
         return envelope
@@ -198,7 +200,8 @@ def to_entry(
 
     Entries that need a thought at each hit are never hot: negative ones, kept errors, copies, and `careful` ones.
     """
-    fresh, usable = now + life.fresh, now + life.usable
+    fresh = now + life.fresh
+    usable = fresh if life.usable == life.fresh else now + life.usable  # one float, kept once
     early = refresh_point(policy, fresh, ttl=ttl, cost=cost, draw=draw)
     thoughtful = (
         careful

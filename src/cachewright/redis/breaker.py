@@ -42,6 +42,11 @@ class Breaker:
         self._probing = True
         return True
 
+    def try_soon(self, now: float) -> None:
+        """The server has answered somebody else: the next call may try, however long the pause still is."""
+        if self._closed_at > now and not self._probing:
+            self._closed_at = now
+
     def succeeded(self) -> None:
         """An answer came, or the link is back."""
         if self._count or self._closed_at:

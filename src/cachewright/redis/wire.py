@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ class ServerClock:
     def __init__(self) -> None:
         self._ahead_us = 0
         self._until = 0.0
+        self.ahead: float | None = None
+        """Seconds by which the server's wall clock is ahead of `time.monotonic()`."""
 
     def is_known(self, now: float) -> bool:
         """Whether `deadline` can be asked at monotonic time `now`."""
@@ -77,6 +80,7 @@ class ServerClock:
         ):
             self._ahead_us = int(reply[0]) * 1_000_000 + int(reply[1]) - round(now * 1e6)
             self._until = now + self.LASTS
+            self.ahead = int(reply[0]) + int(reply[1]) / 1e6 - time.monotonic()
 
     def forget(self) -> None:
         """It refused a call as late that was not: the clocks have moved apart."""

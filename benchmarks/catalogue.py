@@ -1,0 +1,22 @@
+"""All rows, in the order of their numbers."""
+
+from __future__ import annotations
+
+from benchmarks import codecs, contention, growth, l1, l2, memory, stampedes, tags
+from benchmarks.rows import Row
+
+ROWS: tuple[Row, ...] = tuple(
+    sorted(
+        (
+            *l1.ROWS,
+            *contention.ROWS,
+            memory.MEMORY,
+            *l2.ROWS,
+            *codecs.ROWS,
+            *tags.ROWS,
+            *growth.ROWS,
+            *stampedes.ROWS,
+        ),
+        key=lambda row: row.number,
+    )
+)
