@@ -28,7 +28,7 @@ def draw(data: Data, place: Path, *, formats: tuple[str, ...]) -> None:
         return
     mpl.use("Agg")
     # The same results give the same file: no random ids, no date.
-    mpl.rcParams.update({"svg.hashsalt": "cachewright", "font.size": 9, "svg.fonttype": "path"})
+    mpl.rcParams.update({"svg.hashsalt": "cachewright", "font.size": 9, "svg.fonttype": "none"})
     place.mkdir(parents=True, exist_ok=True)
     for row in data["rows"]:
         if any("median" in case for case in row["cases"]):
