@@ -72,11 +72,12 @@ def test_a_fleet_on_one_server_serves_nothing_that_the_model_forbids(
 OBJECTIONS = (AssertionError, Flaky)
 """Flaky: threads and servers did not repeat themselves when the sequence was tried once more."""
 
+# An engine whose clock learns from overtaken replies is not among them: it takes random sequences thousands of steps to
+# meet the one order that shows it. tests/_async/test_races.py makes that order.
 WEAKENED: dict[str, Callable[[pytest.MonkeyPatch], Any]] = {
     "fills without a lease": weaknesses.fills_without_lease,
     "stamps after the load": weaknesses.stamps_after_the_load,
     "dooms nothing": weakened.dooms_nothing_but_wakes,
-    "learns from overtaken replies": weakened.learns_always,
     "keeps all when the link changes": weaknesses.keeps_all_when_the_link_changes,
     "hands up nothing": weaknesses.hands_up_nothing,
     "skips the first phase": weakened.skips_the_first_phase,

@@ -16,7 +16,6 @@ from cachewright._sync.reading import Reader
 from cachewright._sync.writing import Writing
 from cachewright.core import reads
 from cachewright.core.policy import Lifetime
-from cachewright.core.tags import TagClock
 
 Patch = pytest.MonkeyPatch
 
@@ -30,11 +29,6 @@ def dooms_nothing_but_wakes(patch: Patch) -> None:
 
     patch.setattr(Flights, "_doom", staticmethod(only_wake))
     patch.setattr(Reader, "may_share", lambda self, *about: True)
-
-
-def learns_always(patch: Patch) -> None:
-    """The clock takes the stamps of a reply that an invalidation has overtaken."""
-    patch.setattr(TagClock, "learn", lambda self, issued, stamps: self.known.update(stamps))
 
 
 def skips_the_first_phase(patch: Patch) -> None:

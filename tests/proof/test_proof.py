@@ -17,6 +17,8 @@ SEED = int(os.environ.get("CACHEWRIGHT_TEST_SEED", "1"))
 """Set it to replay a run of `make prove --size ci`."""
 
 
+# `workers` hands a cache from one ended loop to the next on purpose: the sockets of the old ones are left to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.serial
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda it: it.name)
 def test_the_experiment_holds_and_its_control_does_not(experiment: Experiment) -> None:
