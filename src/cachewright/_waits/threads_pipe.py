@@ -66,10 +66,10 @@ class Wire:
     def ask_packed(self, data: bytes, timeout: float) -> Any:
         """The reply to one command that is packed, an error among them."""
         deadline = time.monotonic() + timeout
-        if not self._kernel_keeps(timeout):
-            self._write(data, deadline)
-            return self.read(deadline)
         try:
+            if not self._kernel_keeps(timeout):
+                self._write(data, deadline)
+                return self.read(deadline)
             self._socket.sendall(data)
             received = self._socket.recv(65536)
         except BlockingIOError:
@@ -87,7 +87,8 @@ class Wire:
         if timeout != self._budget:
             if not _KERNEL_TIMEOUTS or isinstance(self._socket, ssl.SSLSocket):
                 return False
-            value = struct.pack("@ll", int(timeout), round(timeout % 1 * 1e6))
+            # Never 0, which would mean to wait for ever.
+            value = struct.pack("@ll", *divmod(max(1, round(timeout * 1e6)), 1_000_000))
             self._socket.settimeout(None)
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 self._socket.setsockopt(socket.SOL_SOCKET, option, value)
