@@ -35,16 +35,19 @@ def glances(cache: AsyncCache) -> int:
 
 def behind_glance(cache: AsyncCache, write: Callable[[], Any]) -> None:
     """Run `write()` when the server's next reply to a glance has come and nobody has seen it yet."""
-    store = cache.engine.store
-    glance = store.glance
+    pipe = cache.engine.store.pipe
+    ways = {"get": pipe.get, "one": pipe.one}
 
-    async def overtaken(packed: bytes) -> Any:
-        store.glance = glance
-        reply = await glance(packed)
-        await write()
-        return reply
+    def behind(way: Callable[..., Any]) -> Callable[..., Any]:
+        async def overtaken(*asked: Any) -> Any:
+            vars(pipe).update(ways)
+            reply = await way(*asked)
+            await write()
+            return reply
 
-    store.glance = overtaken
+        return overtaken
+
+    vars(pipe).update({name: behind(way) for name, way in ways.items()})
 
 
 # -------------------------------------------------------------------- what is served

@@ -149,7 +149,7 @@ def missing_stamps_match(patch: Patch) -> None:
     ) -> bool:
         said = await store.stamps(list(envelope.stamps))
         kept = {tag: stamp for tag, stamp in envelope.stamps.items() if said[tag] is not None}
-        envelope = replace(envelope, stamps=kept)
+        envelope = envelope._replace(stamps=kept)
         return await judged(self, store, read, flight, found=found, envelope=envelope)
 
     patch.setattr(AsyncLooker, "_is_current", is_current)

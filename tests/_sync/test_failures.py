@@ -332,7 +332,7 @@ def test_after_five_calls_without_an_answer_the_server_is_left_alone(
         def call(commands: object, timeout: float) -> object:
             raise no_answer
 
-        store._pipe.call = call  # type: ignore[method-assign, assignment]
+        store.pipe.call = call  # type: ignore[method-assign, assignment]
         for n in range(1, 6):
             assert not events.of("breaker_opened")
             cache.get(f"k{n}")

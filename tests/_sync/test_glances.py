@@ -35,16 +35,19 @@ def glances(cache: Cache) -> int:
 
 def behind_glance(cache: Cache, write: Callable[[], Any]) -> None:
     """Run `write()` when the server's next reply to a glance has come and nobody has seen it yet."""
-    store = cache.engine.store
-    glance = store.glance
+    pipe = cache.engine.store.pipe
+    ways = {"get": pipe.get, "one": pipe.one}
 
-    def overtaken(packed: bytes) -> Any:
-        store.glance = glance
-        reply = glance(packed)
-        write()
-        return reply
+    def behind(way: Callable[..., Any]) -> Callable[..., Any]:
+        def overtaken(*asked: Any) -> Any:
+            vars(pipe).update(ways)
+            reply = way(*asked)
+            write()
+            return reply
 
-    store.glance = overtaken
+        return overtaken
+
+    vars(pipe).update({name: behind(way) for name, way in ways.items()})
 
 
 # -------------------------------------------------------------------- what is served

@@ -40,6 +40,11 @@ def an_envelope(**changes: Any) -> Envelope:
         "stamps": {"n:": b"1:a:b@node"},
         "node": NODE,
         "payload": b"payload",
+        "flags": 0,
+        "code": 0,
+        "kind": 0,
+        "window": 0.0,
+        "key": None,
     }
     return Envelope(**{**fields, **changes})
 

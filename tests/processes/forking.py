@@ -72,7 +72,7 @@ def _inodes_in_use(cache: Cache) -> set[int]:
     store, bus = cache.engine.store, cache.engine.bus
     assert store is not None
     assert bus is not None
-    links = [*store._pipe._idle]
+    links = [*store.pipe._idle]
     if bus._subscription is not None:
         links.append(bus._subscription._link)
     return {os.fstat(link._socket.fileno()).st_ino for link in links}

@@ -96,7 +96,7 @@ def _use(cache: Cache, who: str, times: int) -> Any:
 def _inodes_in_use(cache: Cache) -> set[int]:
     store, bus = cache.engine.store, cache.engine.bus
     assert store is not None
-    links = list(store._pipe._idle)
+    links = list(store.pipe._idle)
     if bus is not None and bus._subscription is not None:
         links.append(bus._subscription._link)
     return {os.fstat(link._socket.fileno()).st_ino for link in links}

@@ -93,5 +93,9 @@ def entry(kind: int = Kind.VALUE, *, fill: bytes = FILL, **changes: Any) -> byte
         "stamps": {"n:": b"s"},
         "node": b"node",
         "payload": b"payload",
+        "flags": 0,
+        "code": 0,
+        "window": 0.0,
+        "key": None,
     }
     return env.pack(Envelope(fill=fill, kind=kind, **{**fields, **changes}))

@@ -35,7 +35,7 @@ def test_the_kernel_is_told_a_time_that_it_takes_and_that_ends(
         assert cache.get("nothing") is MISSING
         store = cache.engine.store
         assert store is not None
-        link = store._pipe._idle[-1]
+        link = store.pipe._idle[-1]
         assert link._kernel_keeps(budget)
         told = link._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
         seconds, microseconds = struct.unpack("@ll", told)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from cachewright._sync.batches import Batches, BatchLoad
 from cachewright._sync.contexts import Contexts
@@ -123,7 +123,7 @@ class Cache(Contexts):
             entry = self.table[key]
         except KeyError:
             if type(key) is str and not verify:
-                store = self._glancer.store(self.policy)
+                store = self._glancer.store
                 if store is not None:
                     glance = self._glancer.glance(store, key, self.policy)
                     if type(glance) is not Glance:
@@ -169,10 +169,9 @@ class Cache(Contexts):
             entry = self.table[key]
         except KeyError:
             if type(key) is str and not verify and sliding is None:
-                chosen = policy or self.policy
-                store = self._glancer.store(chosen, tags)
+                store = self._glancer.store
                 if store is not None:
-                    glance = self._glancer.glance(store, key, chosen)
+                    glance = self._glancer.glance(store, key, policy or self.policy, tags)
                     if type(glance) is not Glance:
                         return glance
         except TypeError:
@@ -199,11 +198,10 @@ class Cache(Contexts):
     def get_many(self, keys: Iterable[Key], *, verify: bool = False) -> dict[Key, Any]:
         """The cached values of those keys that have one, by key as given. One round trip for all of them."""
         wanted = list(keys)
-        texts = [key for key in wanted if type(key) is str]
-        store = self._glancer.store(self.policy)
-        if store is None or verify or len(texts) < len(wanted):
+        store = self._glancer.store
+        if store is None or verify or set(map(type, wanted)) != {str}:
             return self._get_many(distinct(wanted), verify=verify)
-        texts = list(dict.fromkeys(texts))
+        texts = cast("list[str]", list(dict.fromkeys(wanted)))
         found, rest = self._glancer.glance_many(store, texts, self.policy)
         return found | self._get_many(rest) if rest else found
 

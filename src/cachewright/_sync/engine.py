@@ -107,7 +107,8 @@ class Engine:
 
         The process's own where no server has told its time.
         """
-        ahead = self.store.ahead if self.store is not None and self._time_passes else None
+        store = self.store
+        ahead = store.pipe.ahead if store is not None and self._time_passes else None
         return self.time() if ahead is None else self.monotonic() + ahead
 
     # ---------------------------------------------------------------- link
@@ -120,12 +121,6 @@ class Engine:
         if self.bus is not None and not self.bus.was_tried:
             self.bus.wait_until_tried(2 * self.policy.timeouts.connect)
         return self.store
-
-    def is_open_here(self, loop: object) -> bool:
-        """Whether the bus was connected from this process and `loop` (see `threads.here`); then `open` need not wait."""
-        opened, bus = self._opened, self.bus
-        # A child's `_after_fork` has told it that nothing is open there.
-        return opened is not None and opened[1] is loop and bus is not None and bus.was_tried
 
     def _settle(self, where: tuple[int, object]) -> None:
         """Start what belongs to this process and loop; what belonged to another is left to it."""

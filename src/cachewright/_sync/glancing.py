@@ -14,13 +14,16 @@ Invariants kept here (design rules 1 and 2; tests/_sync/test_glances.py and its 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from itertools import repeat
+from operator import is_
+from types import NoneType
+from typing import Any, TypedDict
 
 from cachewright._sync.engine import Engine
 from cachewright._sync.redis import RedisStore
-from cachewright._waits import threads
 from cachewright.core.entry import Stamps
-from cachewright.core.envelope import FILL, Likeness, fields_of
+from cachewright.core.envelope import FILL, UNLIKE, Likeness, Times, fields_of
 from cachewright.core.keys import as_key
 from cachewright.core.loading import LIVE, undisturbed
 from cachewright.core.packing import clip, to_entry
@@ -28,8 +31,17 @@ from cachewright.core.policy import AdaptiveTtl, Lifetime, Policy
 from cachewright.core.reads import Glance, Tags
 from cachewright.core.tags import NAMESPACE
 from cachewright.errors import CodecError, RemoteError
-from cachewright.redis.wire import pack_one
+from cachewright.redis.wire import pack_argument, pack_many, pack_one
 from cachewright.types import Key
+
+
+class _How(TypedDict):
+    """What a glance knows whatever it finds: when it is, what the epoch was, what the caller wants."""
+
+    now: float
+    epoch: int
+    policy: Policy
+
 
 NOT_TAKEN = Glance(-1)
 """The long way has to ask for itself."""
@@ -41,27 +53,26 @@ class Glancer:
     def __init__(self, engine: Engine, *, possible: bool) -> None:
         self._engine = engine
         self._clock = engine.tags
-        self._store = engine.store if possible and not engine.debug else None
-        self._names: dict[str, tuple[str, bytes]] = {}
-        """Key → its entry's name at the server, and the GET for it."""
+        self.store = engine.store if possible and not engine.debug else None
+        """Where to look; None where a glance is never to be taken."""
+        self._budget = engine.policy.timeouts.call
+        self._names: dict[str, tuple[bytes, bytes]] = {}
+        """Key → its entry's name at the server as an argument of a command, and the GET for it."""
         self._plain: Policy | None = None
         """The last policy that was found to need no thought."""
         self._like: tuple[int, bytes, Likeness | None, Stamps] = -1, b"", None, {}
         """(epoch, node, what the last entry has in common with others, its stamps, which matched at that epoch)."""
 
-    def store(self, policy: Policy, tags: Tags = ()) -> RedisStore | None:
-        """Where to take a glance at, if one may be taken now."""
-        store = self._store
-        if (
-            store is not None
+    def _may(self, store: RedisStore, policy: Policy, tags: Tags = ()) -> bool:
+        """Whether nothing has to be thought of first."""
+        return (
+            store.is_calm
             and (policy is self._plain or self._is_plain(policy))
-            and self._engine.is_open_here(threads.here())
-            and store.is_calm
+            # Unknown stamps ride along on the long way; here they would cost a second trip.
+            and NAMESPACE in self._clock.known
+            and (not tags or self._are_known(tags))
             and (not LIVE or undisturbed())
-            and self._are_known(tags)
-        ):
-            return store
-        return None
+        )
 
     def _is_plain(self, policy: Policy) -> bool:
         plain = not (
@@ -76,24 +87,19 @@ class Glancer:
         return plain
 
     def _are_known(self, tags: Tags) -> bool:
-        """Unknown stamps ride along on the long way; here they would cost a second trip."""
-        known = self._clock.known
-        if NAMESPACE not in known:
-            return False
-        if not tags:
-            return True
         if type(tags) is not list and type(tags) is not tuple:
             return False  # what can be iterated once only is left to the long way
+        known = self._clock.known
         return not [tag for tag in tags if type(tag) is not str or "t:" + tag not in known]
 
-    def _named(self, key: str) -> tuple[str, bytes] | None:
-        """What the entry is called at the server, and the GET for it; None where that is a digest, which wants a thought."""
+    def _named(self, key: str) -> tuple[bytes, bytes] | None:
+        """What the entry is called at the server, as an argument, and the GET for it; None where that is a digest, which wants a thought."""
         named = self._names.get(key)
         if named is None:
             if self._engine.keys.is_digest(as_key(key)):
                 return None
             name = self._engine.keys.entry(key)
-            named = name, pack_one("GET", name)
+            named = pack_argument(name), pack_one("GET", name)
             if len(self._names) >= self._engine.memory.max_entries:
                 self._names.clear()
             self._names[key] = named
@@ -101,15 +107,16 @@ class Glancer:
 
     # ---------------------------------------------------------------- one key
 
-    def glance(self, store: RedisStore, key: str, policy: Policy) -> Any:
-        """The value of a fresh and plain entry, or a `Glance` for the long way. `store`: what the method of that name gave."""
-        engine = self._engine
-        epoch = engine.tags.epoch
-        named = self._named(key)
-        if named is None:
+    def glance(
+        self, store: RedisStore, key: str, policy: Policy, tags: Tags = ()
+    ) -> Any:
+        """The value of a fresh and plain entry, or a `Glance` for the long way. `store`: the glancer's."""
+        if not self._may(store, policy, tags) or (named := self._named(key)) is None:
             return NOT_TAKEN
+        engine, clock = self._engine, self._clock
+        epoch = clock.epoch
         try:
-            asked = store.glance(named[1])
+            asked = store.pipe.get(*named, self._budget)
             if asked is None:
                 return NOT_TAKEN
             data, node = asked
@@ -118,32 +125,30 @@ class Glancer:
             return Glance(epoch, error=error)
         if type(data) is not bytes:
             return Glance(epoch, node=node) if data is None else NOT_TAKEN
-        value = self._serve(key, data, node, epoch=epoch, now=engine.server_time(), policy=policy)
-        if value is NOT_TAKEN:
-            return Glance(epoch, data, node)
-        engine.stats.l2_glances.add()
-        return value
-
-    def _serve(
-        self, key: str, data: bytes, node: bytes, *, epoch: int, now: float, policy: Policy
-    ) -> Any:
-        """The value, kept in L1; `NOT_TAKEN` for whatever is not a fresh and plain hit at wall-clock time `now`."""
+        now, read = engine.server_time(), None
         at, of, likeness, stamps = self._like
-        if likeness is not None and at == self._clock.epoch and of == node:
+        if likeness is not None and at == clock.epoch and of == node:
             try:
                 read = likeness.read(data, now)
             except Exception:  # the slow way says what is wrong with the bytes
                 read = None
-            if read is not None:
-                if policy.l1_ttl != 0:
-                    self._keep(key, data, read, now=now, epoch=epoch, policy=policy, stamps=stamps)
-                return read[0]
-        return self._read(key, data, node, epoch=epoch, now=now, policy=policy)
+        if read is None:
+            value = self._read(key, data, node, now=now, epoch=epoch, policy=policy)
+            if value is NOT_TAKEN:
+                return Glance(epoch, data, node)
+        else:
+            value, times = read
+            if policy.l1_ttl != 0:
+                self._keep(
+                    key, data, value, times, now=now, epoch=epoch, policy=policy, stamps=stamps
+                )
+        engine.stats.l2_glances.add()
+        return value
 
     def _read(
         self, key: str, data: bytes, node: bytes, *, epoch: int, now: float, policy: Policy
     ) -> Any:
-        """The same for an entry that is unlike the last one."""
+        """The value of an entry that is unlike the last one, kept in L1; `NOT_TAKEN` if it is no fresh and plain one."""
         clock, packer = self._clock, self._engine.packer
         try:
             flags, code, kind, _, fresh, usable, lifetime, cost, _, of, stamps, full, payload = (
@@ -160,15 +165,16 @@ class Glancer:
             return NOT_TAKEN
         self._like = at, node, packer.likeness(data), stamps
         if policy.l1_ttl != 0:
-            read = value, fresh, usable, lifetime, cost
-            self._keep(key, data, read, now=now, epoch=epoch, policy=policy, stamps=stamps)
+            times = fresh, usable, lifetime, cost
+            self._keep(key, data, value, times, now=now, epoch=epoch, policy=policy, stamps=stamps)
         return value
 
     def _keep(
         self,
         key: str,
         data: bytes,
-        read: tuple[Any, float, float, float, float],
+        value: Any,
+        times: Times,
         *,
         now: float,
         epoch: int,
@@ -176,7 +182,7 @@ class Glancer:
         stamps: Stamps,
     ) -> None:
         engine, monotonic = self._engine, self._engine.monotonic()
-        value, fresh, usable, lifetime, cost = read
+        fresh, usable, lifetime, cost = times
         left = min(fresh - now, lifetime)  # whatever the clock of its writer says
         life = Lifetime(left, left + max(0.0, usable - fresh))
         entry = to_entry(
@@ -199,20 +205,21 @@ class Glancer:
     def glance_many(
         self, store: RedisStore, keys: Sequence[str], policy: Policy
     ) -> tuple[dict[Key, Any], dict[Key, Glance | None]]:
-        """(the values of fresh and plain entries, the keys that have to go the long way). `store`: see there.
+        """(the values of fresh and plain entries, the keys that have to go the long way). `store`: the glancer's.
 
         A key that is in neither has nothing at the server.
         """
+        if not self._may(store, policy):
+            return {}, dict.fromkeys(keys)
         found, wanted, rest = self._in_memory(keys)
         if not wanted:
             return found, rest
         engine, epoch = self._engine, self._clock.epoch
-        names = [self._named(key) for key in wanted]
-        if None in names:
+        names = self._names_of(wanted)
+        if names is None:
             return found, rest | dict.fromkeys(wanted)
-        packed = pack_one("MGET", *[named[0] for named in names if named])
         try:
-            asked = store.glance(packed)
+            asked = store.pipe.one(pack_many("MGET", names), self._budget)
             if asked is None:
                 return found, rest | dict.fromkeys(wanted)
             replies, node = asked
@@ -223,19 +230,49 @@ class Glancer:
             return found, rest
         if type(replies) is not list or len(replies) != len(wanted):
             return found, rest | dict.fromkeys(wanted)
-        hits, now = len(found), engine.server_time()
-        for key, data in zip(wanted, replies, strict=True):
-            if type(data) is bytes:
-                value = self._serve(key, data, node, epoch=epoch, now=now, policy=policy)
-                if value is not NOT_TAKEN:
-                    found[key] = value
-                else:
-                    rest[key] = Glance(epoch, data, node)
-            elif data is not None:
-                rest[key] = None
-        engine.stats.count("l2_hits", len(found) - hits)
-        engine.stats.count("misses", replies.count(None))
+        there = dict(zip(wanted, replies, strict=True))
+        if set(map(type, replies)) != {bytes}:
+            engine.stats.count("misses", replies.count(None))
+            rest |= {k: None for k, data in there.items() if type(data) not in (bytes, NoneType)}
+            there = {k: data for k, data in there.items() if type(data) is bytes}
+        served = self._serve_many(there, node, epoch=epoch, policy=policy)
+        engine.stats.count("l2_hits", len(served))
+        if len(served) < len(there):
+            rest |= {k: Glance(epoch, data, node) for k, data in there.items() if k not in served}
+        found.update(served)
         return found, rest
+
+    def _serve_many(
+        self, there: Mapping[str, bytes], node: bytes, *, epoch: int, policy: Policy
+    ) -> dict[Key, Any]:
+        """The values of those that are fresh and plain, each kept in L1."""
+        now, kept = self._engine.server_time(), policy.l1_ttl != 0
+        at, of, likeness, stamps = self._like
+        values: Sequence[Any] = [UNLIKE] * len(there)
+        if likeness is not None and at == self._clock.epoch and of == node:
+            with suppress(Exception):  # the slow way says what is wrong with the bytes
+                values = likeness.read_many(list(there.values()), now)
+                if not kept and not any(map(is_, values, repeat(UNLIKE))):
+                    return dict(zip(there, values, strict=True))
+        how: _How = {"now": now, "epoch": epoch, "policy": policy}
+        served: dict[Key, Any] = {}
+        for (key, data), value in zip(there.items(), values, strict=True):
+            if value is UNLIKE:
+                value = self._read(key, data, node, **how)
+            elif kept and likeness is not None:
+                self._keep(key, data, value, likeness.times(data), stamps=stamps, **how)
+            if value is not NOT_TAKEN:
+                served[key] = value
+        return served
+
+    def _names_of(self, keys: Sequence[str]) -> list[bytes] | None:
+        """What the entries are called at the server; None where one of them is a digest."""
+        known = self._names
+        try:
+            return [known[key][0] for key in keys]
+        except KeyError:
+            names = [self._named(key) for key in keys]
+        return None if None in names else [named[0] for named in names if named]
 
     def _in_memory(
         self, keys: Sequence[str]
@@ -243,10 +280,12 @@ class Glancer:
         """(what is hot, the keys that memory does not have, those that need a thought)."""
         engine = self._engine
         table: Mapping[str, Any] = engine.memory.table
-        now, epoch = engine.monotonic(), self._clock.epoch
         found: dict[Key, Any] = {}
         wanted: list[str] = []
         rest: dict[Key, Glance | None] = {}
+        if table.keys().isdisjoint(keys):
+            return found, list(keys), rest
+        now, epoch = engine.monotonic(), self._clock.epoch
         for key in keys:
             entry = table.get(key)
             if entry is None:

@@ -48,7 +48,8 @@ class RedisStore:
         self._timeouts = timeouts
         self._monotonic = monotonic
         self._tell = tell
-        self._pipe = threads_pipe.Pipe(target, connect_timeout=timeouts.connect)
+        self.pipe = threads_pipe.Pipe(target, connect_timeout=timeouts.connect)
+        """For glances as well, while `is_calm`; the errors that it raises are for `failed`."""
 
     # ---------------------------------------------------------------- sending
 
@@ -87,11 +88,11 @@ class RedisStore:
                 f"{self.target.label} failed repeatedly and is left alone for a moment"
             )
         try:
-            replies = self._pipe.call(commands, self._timeouts.call)
+            replies = self.pipe.call(commands, self._timeouts.call)
             if wire.lost_scripts(replies.values):
                 # A script that was not found was not run, and the rest of such a batch may run twice.
-                self._pipe.call(loading(), self._timeouts.connect)
-                replies = self._pipe.call(commands, self._timeouts.call)
+                self.pipe.call(loading(), self._timeouts.connect)
+                replies = self.pipe.call(commands, self._timeouts.call)
         except wire.Crowded:
             raise
         except RemoteError as error:
@@ -108,21 +109,9 @@ class RedisStore:
             self._tell("breaker_opened", error=error)
 
     @property
-    def ahead(self) -> float | None:
-        """Seconds by which the server's wall clock is ahead of `time.monotonic()`; None while it has not told."""
-        return self._pipe.ahead
-
-    @property
     def is_calm(self) -> bool:
         """Whether nothing has to be thought of before a read: no repair, no failure."""
-        return not self.repairs and self.breaker.is_calm
-
-    def glance(self, packed: bytes) -> threads_pipe.Asked | None:
-        """Waits for the reply to one packed command and the node that gave it; None where no connection is open and free.
-
-        Only while `is_calm`. An error reply is returned as it is. A `RemoteError` is for `failed`.
-        """
-        return self._pipe.one(packed, self._timeouts.call)
+        return self.breaker.is_calm and self.repairs.is_empty
 
     def one(self, command: wire.Command) -> Any:
         """The reply to one command; an error reply is raised."""
@@ -379,18 +368,18 @@ class RedisStore:
 
     def reset(self) -> None:
         """Use none of the present connections again: they may lead to a node that is not what it was."""
-        self._pipe.reset()
+        self.pipe.reset()
 
     def close(self) -> None:
         """Close the connections."""
-        self._pipe.close()
+        self.pipe.close()
 
     def restart(self, process: str) -> None:
         """In a forked child or another event loop: the connections belong elsewhere."""
         self.process = self._commands.process = process
         self.breaker = Breaker()
         self.repairs.after_fork()
-        self._pipe = threads_pipe.Pipe(self.target, connect_timeout=self._timeouts.connect)
+        self.pipe = threads_pipe.Pipe(self.target, connect_timeout=self._timeouts.connect)
 
 
 def _good(value: Any) -> Any:

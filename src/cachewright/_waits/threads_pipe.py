@@ -207,6 +207,10 @@ class Pipe:
             link.close()
         return reply, link.node
 
+    def get(self, name: bytes, packed: bytes, timeout: float) -> Asked | None:
+        """As `one` for the GET of a key; `name` is the key as an argument."""
+        return self.one(packed, timeout)
+
     def _call(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
         idle = self._idle  # `reset` puts another list in its place: what is in use then is not kept
         try:

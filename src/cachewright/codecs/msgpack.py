@@ -61,9 +61,12 @@ class MsgpackCodec:
         except (TypeError, ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError):
             return _encode_exactly(value)
         if type(value) is dict:
-            # The common value is a flat dict: one loop here saves a call and two passes.
+            # The common value is a flat dict, or one with flat lists: one loop here saves a call and passes.
             for key, item in value.items():
-                if type(item) not in LEAVES or type(key) not in LEAVES:
+                kind = type(item)
+                if type(key) not in LEAVES or not (
+                    kind in LEAVES or (kind is list and LEAVES.issuperset(map(type, item)))
+                ):
                     break
             else:
                 return data

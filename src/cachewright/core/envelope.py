@@ -20,11 +20,10 @@ Layout, little endian (the scripts in redis/lua rely on the offsets):
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntFlag
 from functools import lru_cache
 from struct import Struct
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -48,62 +47,97 @@ class Kind(IntFlag):
     COUNTER = 4
 
 
-@dataclass(slots=True, kw_only=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The fields of the layout. Times are wall-clock seconds."""
 
+    flags: int
+    code: int
+    kind: int
     fill: bytes
     fresh_until: float
     usable_until: float
     lifetime: float
     cost: float
-    stamps: Stamps
+    window: float
     node: bytes
     """Replication id of the node that holds the entry."""
-    payload: bytes
-    code: int = 0
-    flags: int = 0
-    kind: int = 0
-    window: float = 0.0
-    key: str | None = None
+    stamps: Stamps
+    key: str | None
     """The full key, where the server's name for it is a digest."""
+    payload: bytes
+
+
+Fields = tuple[
+    int, int, int, bytes, float, float, float, float, float, bytes, Stamps, str | None, bytes
+]
+"""An envelope, where a tuple that nobody has to name is made in a tenth of the time."""
 
 
 _KIND_END, _META_LENGTH = 4, 44
 _TIMES = Struct("<ddff").unpack_from
 
+Times = tuple[float, float, float, float]
+"""fresh until, usable until, lifetime, cost"""
+
+UNLIKE: Final = object()
+"""In the place of a value that was not read."""
+
 
 class Likeness:
     """The bytes that entries share which are of one kind and were made from the same things on the same node.
 
-    Comparing them takes two calls into C, where reading them takes a microsecond. What it cannot read is left to
+    Comparing them takes one call into C, where reading them takes a microsecond. What it cannot read is left to
     `fields_of`.
     """
 
-    __slots__ = ("_decode", "_end", "_kind", "_meta", "_most")
+    __slots__ = ("_decode", "_end", "_heads", "_kind", "_meta", "_most", "_unpack")
 
     def __init__(self, data: bytes, decode: Callable[[bytes], Any], most: int) -> None:
         (size,) = Struct("<I").unpack_from(data, _META_LENGTH)
         self._end = HEAD_BYTES + size
         self._kind = data[:_KIND_END]
         self._meta = data[_META_LENGTH : self._end]
+        head = Struct(f"<{_KIND_END}s{FILL_BYTES}xddff4x{len(self._meta)}s")
+        self._unpack = head.unpack_from
+        self._heads = head.iter_unpack
         self._decode = decode
         self._most = most + self._end
 
-    def read(self, data: bytes, now: float) -> tuple[Any, float, float, float, float] | None:
-        """(value, fresh until, usable until, lifetime, cost) of an entry that is alike and fresh at `now`, else None.
-
-        Raises whatever the decoder raises.
-        """
-        if (
-            data.startswith(self._kind)
-            and data.startswith(self._meta, _META_LENGTH)
-            and len(data) <= self._most
-        ):
-            fresh, usable, lifetime, cost = _TIMES(data, 16)
-            if now < fresh <= usable < _NEVER and lifetime >= 0 <= cost:
-                return self._decode(data[self._end :]), fresh, usable, lifetime, cost
+    def read(self, data: bytes, now: float) -> tuple[Any, Times] | None:
+        """What an entry says that is alike and fresh at `now`, else None. Raises whatever the decoder raises."""
+        if self._end <= len(data) <= self._most:
+            kind, fresh, usable, lifetime, cost, meta = self._unpack(data)
+            if (
+                kind == self._kind
+                and meta == self._meta
+                and now < fresh <= usable < _NEVER
+                and lifetime >= 0 <= cost
+            ):
+                return self._decode(data[self._end :]), (fresh, usable, lifetime, cost)
         return None
+
+    def read_many(self, entries: list[bytes], now: float) -> list[Any]:
+        """The values of many, in their order; `UNLIKE` for those that are not alike and fresh.
+
+        Raises whatever the decoder raises, and `struct.error` or ValueError where an entry is cut short.
+        """
+        end, kind, meta, most = self._end, self._kind, self._meta, self._most
+        decode = self._decode
+        heads = self._heads(b"".join([data[:end] for data in entries]))
+        return [
+            decode(data[end:])
+            if of == kind
+            and like == meta
+            and now < fresh <= usable < _NEVER
+            and lifetime >= 0 <= cost
+            and len(data) <= most
+            else UNLIKE
+            for data, (of, fresh, usable, lifetime, cost, like) in zip(entries, heads, strict=True)
+        ]
+
+    def times(self, data: bytes) -> Times:
+        """(fresh until, usable until, lifetime, cost) of an entry that is alike."""
+        return _TIMES(data, 16)
 
 
 _encode_meta = msgspec.msgpack.Encoder().encode
@@ -123,29 +157,26 @@ def _decode_meta(meta: bytes) -> Meta:
     return _decode_short(meta) if len(meta) <= 512 else _meta_decoder.decode(meta)
 
 
-def pack(envelope: Envelope) -> bytes:
+def pack(fields: Fields) -> bytes:
     """The bytes of an entry."""
-    meta = _encode_meta((envelope.node, envelope.stamps, envelope.key))
+    flags, code, kind, fill, fresh, usable, lifetime, cost, window, node, stamps, key, payload = (
+        fields
+    )
+    meta = _encode_meta((node, stamps, key))
     head = _HEAD.pack(
         VERSION,
-        envelope.flags,
-        envelope.code,
-        envelope.kind,
-        envelope.fill,
-        envelope.fresh_until,
-        envelope.usable_until,
-        envelope.lifetime,
-        envelope.cost,
-        envelope.window,
+        flags,
+        code,
+        kind,
+        fill,
+        fresh,
+        usable,
+        lifetime,
+        cost,
+        window,
         len(meta),
     )
-    return b"".join((head, meta, envelope.payload))
-
-
-Fields = tuple[
-    int, int, int, bytes, float, float, float, float, float, bytes, Stamps, str | None, bytes
-]
-"""flags, code, kind, fill, fresh until, usable until, lifetime, cost, window, node, stamps, key, payload"""
+    return b"".join((head, meta, payload))
 
 
 def fields_of(data: bytes) -> Fields:
@@ -187,21 +218,4 @@ def fields_of(data: bytes) -> Fields:
 
 def unpack(data: bytes) -> Envelope:
     """The entry in `data`, by name. See `fields_of`."""
-    flags, code, kind, fill, fresh, usable, lifetime, cost, window, node, stamps, key, payload = (
-        fields_of(data)
-    )
-    return Envelope(
-        fill=fill,
-        fresh_until=fresh,
-        usable_until=usable,
-        lifetime=lifetime,
-        cost=cost,
-        stamps=stamps,
-        node=node,
-        payload=payload,
-        code=code,
-        flags=flags,
-        kind=kind,
-        window=window,
-        key=key,
-    )
+    return Envelope._make(fields_of(data))

@@ -16,6 +16,10 @@ from cachewright.core.policy import AdaptiveTtl, Lifetime, Policy, as_float
 from cachewright.errors import CodecError, ConfigurationError
 from cachewright.types import ABSENT
 
+# Operators of an IntFlag cost more than the rest of packing.
+_VALUE, _NEGATIVE, _SLIDING, _COUNTER = (
+    int(kind) for kind in (Kind.VALUE, Kind.NEGATIVE, Kind.SLIDING, Kind.COUNTER)
+)
 _DIGITS = re.compile(rb"-?[0-9]{1,16}").fullmatch
 
 
@@ -66,29 +70,17 @@ class Packer:
         cost: float = 0.0,
     ) -> bytes:
         """The bytes of an entry that is stored at wall-clock time `now`. Raises `CodecError`."""
+        payloads = self._payloads
         if value is ABSENT:
-            kind = Kind.NEGATIVE
-            code, flags, payload = self._payloads.encode_absence(self._aad(key))
+            kind = _NEGATIVE
+            code, flags, payload = payloads.encode_absence(self._aad(key))
         else:
-            kind = Kind.SLIDING if life.window else Kind.VALUE
-            code, flags, payload = self._payloads.encode(value, self._aad(key))
-        return env.pack(
-            Envelope(
-                fill=fill,
-                fresh_until=now + life.fresh,
-                usable_until=now + life.usable,
-                lifetime=life.fresh,
-                cost=cost,
-                stamps=stamps,
-                node=node,
-                payload=payload,
-                code=code,
-                flags=flags,
-                kind=kind,
-                window=life.window,
-                key=self._own_name(key),
-            )
-        )
+            kind = _SLIDING if life.window else _VALUE
+            aad = self._aad(key) if payloads.binds else b""
+            code, flags, payload = payloads.encode(value, aad)
+        times = now + life.fresh, now + life.usable, life.fresh, cost, life.window
+        own = self._own_name(key)
+        return env.pack((flags, code, kind, fill, *times, node, stamps, own, payload))
 
     def pack_counter(
         self,
@@ -105,20 +97,9 @@ class Packer:
         if self._payloads.sealed:
             raise ConfigurationError("counters cannot be sealed: count in a cache without seal=")
         digits = b"%d" % number
-        data = env.pack(
-            Envelope(
-                fill=fill,
-                fresh_until=now + life.fresh,
-                usable_until=now + life.usable,
-                lifetime=life.fresh,
-                cost=0.0,
-                stamps=stamps,
-                node=node,
-                payload=digits,
-                kind=Kind.COUNTER,
-                key=self._own_name(key),
-            )
-        )
+        times = now + life.fresh, now + life.usable, life.fresh, 0.0, 0.0
+        own = self._own_name(key)
+        data = env.pack((0, 0, _COUNTER, fill, *times, node, stamps, own, digits))
         return data, data[env.HEAD_BYTES : -len(digits)]
 
     def _own_name(self, key: str) -> str | None:
@@ -136,18 +117,18 @@ class Packer:
 
     def value(self, key: str, envelope: Envelope) -> Any:
         """The value of an entry; `ABSENT` for a negative one. Raises `CodecError`."""
-        parts = envelope.code, envelope.flags, envelope.payload, self._aad(key)
-        if envelope.kind == Kind.NEGATIVE:
-            self._payloads.check_absence(*parts)
+        payloads = self._payloads
+        if envelope.kind == _NEGATIVE:
+            payloads.check_absence(envelope.code, envelope.flags, envelope.payload, self._aad(key))
             return ABSENT
-        if envelope.kind == Kind.COUNTER:
+        if envelope.kind == _COUNTER:
             return self._counted(envelope.payload)
-        if envelope.kind not in (Kind.VALUE, Kind.SLIDING):
+        if envelope.kind not in (_VALUE, _SLIDING):
             raise CodecError("an entry of an unknown kind")
-        return self._payloads.decode(*parts)
+        return self.plain_value(key, envelope.code, envelope.flags, envelope.payload)
 
     def plain_value(self, key: str, code: int, flags: int, payload: bytes) -> Any:
-        """The value of an entry of kind `VALUE`. Raises `CodecError`."""
+        """The value of an entry that is neither an absence nor a counter. Raises `CodecError`."""
         aad = self._aad(key) if self._payloads.binds else b""
         return self._payloads.decode(code, flags, payload, aad)
 

@@ -21,16 +21,13 @@ class Breaker:
         self._closed_at = 0.0
         """When the next call may try; 0 while calls flow."""
         self._probing = False
+        self.is_calm = True
+        """Whether the last call had an answer, so that a success changes nothing here."""
 
     @property
     def is_open(self) -> bool:
         """Whether calls are being refused."""
         return self._closed_at > 0
-
-    @property
-    def is_calm(self) -> bool:
-        """Whether the last call had an answer, so that a success changes nothing here."""
-        return not self._count and not self._closed_at
 
     def allows(self, now: float) -> bool:
         """Whether a call may go out; past the pause one caller gets True, and the others wait for its outcome."""
@@ -49,7 +46,8 @@ class Breaker:
 
     def succeeded(self) -> None:
         """An answer came, or the link is back."""
-        if self._count or self._closed_at:
+        if not self.is_calm:
+            self.is_calm = True
             self._count = 0
             self._pause = self._first
             self._closed_at = 0.0
@@ -57,6 +55,7 @@ class Breaker:
 
     def failed(self, now: float, *, at_once: bool = False) -> bool:
         """No answer came. True if this opened the breaker; `at_once` does not wait for more failures."""
+        self.is_calm = False
         self._count = self._limit if at_once else self._count + 1
         if self._count < self._limit:
             return False

@@ -35,6 +35,8 @@ class Repairs:
         self._tokens: dict[str, int] = {}
         self._serial = 0
         self._lock = threading.Lock()
+        self.is_empty = True
+        """Whether nothing is pending."""
 
     def __len__(self) -> int:
         return len(self._names)
@@ -43,6 +45,7 @@ class Repairs:
         """Remember what failed, and the writer whose mark it was to end."""
         with self._lock:
             self._serial += 1
+            self.is_empty = False
             for name in [("key", key) for key in keys] + [("tag", tag) for tag in tags]:
                 self._names[name] = self._serial
             if token and len(self._tokens) < MOST_TOKENS:
@@ -62,6 +65,7 @@ class Repairs:
         with self._lock:
             self._names = {name: at for name, at in self._names.items() if at > serial}
             self._tokens = {token: at for token, at in self._tokens.items() if at > serial}
+            self.is_empty = not self._names
 
     def after_fork(self) -> None:
         """The child repairs what it inherited under a lock of its own."""

@@ -105,6 +105,18 @@ def pack_one(*command: bytes | str) -> bytes:
     return packed
 
 
+def pack_argument(argument: str) -> bytes:
+    """One argument as RESP, to be kept for `pack_many`."""
+    data = argument.encode()
+    return b"$%d\r\n%b\r\n" % (len(data), data)
+
+
+def pack_many(name: str, arguments: Sequence[bytes]) -> bytes:
+    """A command of arguments that `pack_argument` made."""
+    head = b"*%d\r\n%b" % (1 + len(arguments), pack_argument(name))
+    return b"".join([head, *arguments])
+
+
 def reader() -> hiredis.Reader:
     """A parser of replies: bytes stay bytes, errors come as `ServerError` objects."""
     return hiredis.Reader(protocolError=RemoteUnavailable, replyError=ServerError)
