@@ -12,18 +12,16 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from cachewright._waits.threads import Slots
+from cachewright._waits.threads_gets import Asked, Gathering
 from cachewright.errors import RemoteError, RemoteTimeout, RemoteUnavailable
 from cachewright.redis import wire
 from cachewright.redis.target import Target
 
 _KERNEL_TIMEOUTS = sys.platform == "linux"
 """Elsewhere the option's value is spelled otherwise."""
-
-Asked: TypeAlias = tuple[Any, bytes]
-"""What `Pipe.one` returns: here it is there at once."""
 
 
 class Wire:
@@ -160,10 +158,11 @@ def _connect(target: Target, timeout: float) -> socket.socket:
         raise
 
 
-class Pipe:
+class Pipe(Gathering):
     """Sends batches to the server. Callers beyond `limit` sockets queue; none is refused for being many."""
 
     def __init__(self, target: Target, *, connect_timeout: float, limit: int = 64) -> None:
+        super().__init__()
         self._target = target
         self._connect_timeout = connect_timeout
         self._idle: list[Wire] = []
@@ -206,10 +205,6 @@ class Pipe:
         else:
             link.close()
         return reply, link.node
-
-    def get(self, name: bytes, packed: bytes, timeout: float) -> Asked | None:
-        """As `one` for the GET of a key; `name` is the key as an argument."""
-        return self.one(packed, timeout)
 
     def _call(self, commands: Sequence[wire.Command], timeout: float) -> wire.Replies:
         idle = self._idle  # `reset` puts another list in its place: what is in use then is not kept
