@@ -39,7 +39,7 @@ test: $(VENV)/test.stamp
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
 
-prove: $(VENV)/test.stamp
+prove: $(VENV)/bench.stamp
 	PYTHONPATH=src:tests $(BIN)/python -m proof $(ARGS)
 
 check: $(VENV)/test.stamp

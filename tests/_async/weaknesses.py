@@ -73,7 +73,7 @@ def lets_join_what_began_before(patch: Patch) -> None:
 
     def whatever(self: AsyncFlights, key: str, tags: Any, **how: bool) -> Any:
         with self._lock:
-            flight = self._leading.get(key)
+            flight = self.leading.get(key)
         return (flight, False) if flight is not None else join(self, key, tags, **how)
 
     patch.setattr(AsyncFlights, "join", whatever)

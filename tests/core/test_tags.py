@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from cachewright.core.entry import Entry
 from cachewright.core.tags import LocalStamps, TagClock
 
 TAGS = ["t:a", "t:b", "n:"]
@@ -173,3 +175,68 @@ def test_more_tags_than_the_limit_at_once_are_still_stamped() -> None:
     clock = TagClock(threading.RLock(), limit=3)
     made: dict[str, Any] = LocalStamps(clock, b"here").read([f"t:{n}" for n in range(5)])
     assert len(set(made.values())) == 5
+
+
+# -------------------------------------------------------------------- entries from before the epoch moved
+
+
+def an_entry(stamps: dict[str, bytes], *, epoch: int) -> Entry:
+    return Entry("v", hot_until=9.0, fresh_until=9.0, usable_until=9.0, stamps=stamps, epoch=epoch)
+
+
+def test_an_entry_whose_stamps_still_match_is_taken_for_the_present_epoch() -> None:
+    clock = TagClock(threading.RLock())
+    clock.learn(0, {"n:": b"1", "t:mine": b"2", "t:other": b"3"})
+    entry = an_entry({"n:": b"1", "t:mine": b"2"}, epoch=0)
+    clock.forget(["t:other"])
+    assert clock.renew(entry)
+    assert entry.epoch == clock.epoch == 1
+
+
+@pytest.mark.parametrize("stamps", [{"t:mine": b"old"}, {"n:": b"1", "t:gone": b"2"}])
+def test_an_entry_of_which_a_stamp_has_moved_is_left_as_it_was(stamps: dict[str, bytes]) -> None:
+    clock = TagClock(threading.RLock())
+    clock.learn(0, {"n:": b"1", "t:mine": b"new", "t:gone": b"2"})
+    entry = an_entry(stamps, epoch=0)
+    clock.forget(["t:gone"])
+    assert not clock.renew(entry)
+    assert entry.epoch == 0
+
+
+class Overtaken(dict[str, bytes]):
+    """Known stamps; when one of them is looked up, an invalidation has just been carried out."""
+
+    def __init__(self, clock: TagClock, known: dict[str, bytes], forgotten: str) -> None:
+        super().__init__(known)
+        self._clock, self._forgotten = clock, forgotten
+
+    def get(self, tag: str, default: Any = None) -> Any:
+        found = super().get(tag, default)
+        if tag == self._forgotten:
+            self._clock.forget([tag])
+        return found
+
+
+def renewed_while_its_tag_moves(renew: Callable[[TagClock, Entry], bool]) -> bool:
+    """Whether an entry is current after a renewal that an invalidation of its tag has overtaken."""
+    clock = TagClock(threading.RLock())
+    clock.known = Overtaken(clock, {"t:mine": b"1"}, "t:mine")
+    entry = an_entry({"t:mine": b"1"}, epoch=-1)
+    renew(clock, entry)
+    return clock.current(entry.epoch, entry.stamps)
+
+
+def test_an_invalidation_that_overtakes_the_renewal_is_seen_at_the_next_hit() -> None:
+    assert not renewed_while_its_tag_moves(TagClock.renew)
+
+
+def test_an_epoch_taken_after_the_comparison_would_hide_it() -> None:
+    """The twin of the test above."""
+
+    def renew(clock: TagClock, entry: Entry) -> bool:
+        if not clock.matches(entry.stamps):
+            return False
+        entry.epoch = clock.epoch
+        return True
+
+    assert renewed_while_its_tag_moves(renew)

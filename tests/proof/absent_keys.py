@@ -9,8 +9,10 @@ import math
 import random
 import threading
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from cachewright import ABSENT, Cache, Policy, Timeouts
 from cachewright.embedded import EmbeddedServer
 from cachewright.testing import FakeClock
 from proof.experiment import Experiment, Measured, Run
+from proof.peering import peer
+from rig.looped import Looped
 
 TTL = 600.0
 """Seconds, by a clock that the experiment turns; the server's own clock must not reach it meanwhile."""
@@ -56,6 +60,10 @@ class EmptySource:
             self.beyond_one += self._asked[number] > 1
             self.most = max(self.most, self._asked[number])
         return ABSENT
+
+    def load_none(self, key: str) -> None:
+        """The same for those who say None."""
+        self.load(key)
 
     def load_many(self, keys: list[Any]) -> dict[Any, Any]:
         """There are none."""
@@ -157,6 +165,79 @@ def control(how: Run) -> Measured:
     return _run(how, negative_ttl=0, keys=how.pick(ci=20_000, full=100_000))
 
 
+# -------------------------------------------------------------------- peers
+
+Ask = Callable[[str, Callable[[], None]], object]
+"""A peer's read: of a key, with the load for it."""
+
+
+def _dogpile(url: str) -> Ask:
+    """`get_or_create`, which stores None as any other value."""
+    arguments = {"url": url, "distributed_lock": True, "thread_local_lock": False}
+    region: Any = import_module("dogpile.cache").make_region()
+    region.configure("dogpile.cache.redis", expiration_time=TTL, arguments=arguments)
+    ask: Ask = region.get_or_create
+    return ask
+
+
+def _django(url: str) -> Ask:
+    """`get_or_set`, to which a stored None is a hit."""
+    settings = import_module("django.conf").settings
+    if not settings.configured:
+        settings.configure()
+    redis = import_module("django.core.cache.backends.redis")
+    ask: Ask = redis.RedisCache(url, {"TIMEOUT": TTL}).get_or_set
+    return ask
+
+
+class _Cashews(Looped):
+    """`@cache`, which stores None unless it is told not to."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        cache = import_module("cashews").Cache()
+        cache.setup(url)
+        self._value: Any = cache(ttl=TTL, key="{key}")(self._load)
+
+    @staticmethod
+    async def _load(key: str, load: Callable[[], None]) -> None:
+        load()
+
+    def __call__(self, key: str, load: Callable[[], None]) -> object:
+        return self.run(self._value(key, load=load))
+
+
+PEERS: dict[str, Callable[[str], Ask]] = {
+    "dogpile": _dogpile,
+    "Django": _django,
+    "cashews": _Cashews,
+}
+
+
+def _peer(name: str, how: Run) -> Measured:
+    """One TTL by the real clock; no peer keeps anything in memory here."""
+    keys = how.pick(ci=2_000, full=20_000)
+    source, draw = EmptySource(keys), random.Random(how.seed)
+    names = [f"k{n}" for n in range(keys)]
+    with EmbeddedServer() as server, ThreadPoolExecutor(CROWD) as pool:
+        ask = PEERS[name](server.tcp_url)
+
+        def ask_for_all(asked: list[str]) -> None:
+            for key in asked:
+                assert ask(key, partial(source.load_none, key)) is None
+
+        list(pool.map(ask_for_all, [draw.sample(names, CROWDED)] * CROWD))
+        for _ in range(PASSES):
+            ask_for_all(draw.sample(names, keys))
+    numbers = {
+        "asked": PASSES * keys + CROWD * CROWDED,
+        "queries": source.queries,
+        "beyond one per key and TTL": source.beyond_one,
+        "most for one key": source.most,
+    }
+    return Measured(source.beyond_one, numbers)
+
+
 EXPERIMENT = Experiment(
     name="absent_keys",
     what="1,000,000 keys that do not exist are asked for twice within each of two negative TTLs, some by 16 threads at once",
@@ -164,4 +245,8 @@ EXPERIMENT = Experiment(
     ours=ours,
     control=control,
     control_is="no negative entries",
+    peers={
+        **{name: peer(name, partial(_peer, name)) for name in PEERS},
+        "aiocache": "has none: to its decorators a stored None is a miss",
+    },
 )

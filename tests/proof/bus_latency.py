@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cachewright import Cache
@@ -14,7 +15,9 @@ from cachewright._sync.engine import Engine
 from cachewright.embedded import EmbeddedServer
 from cachewright.redis import messages
 from cachewright.redis.messages import Invalidation
+from proof.copies import COPYING, NO_COPIES, CashewsCopies
 from proof.experiment import Experiment, Measured, Number, Run
+from proof.peering import peer
 from rig.percentiles import milliseconds, missed, percentile
 from rig.processes import Barrier, Fleet
 from rig.subjects import PATIENT
@@ -33,6 +36,7 @@ class Job:
     count: int
     rate: float
     seed: int
+    filled: Barrier
     start: Barrier
     finished: Barrier
     dropped: float = 0.0
@@ -53,19 +57,47 @@ def work(index: int, *, job: Job) -> Recorded:
     _drop_some(random.Random(f"{job.seed} {index}"), job.dropped)
     with Cache(job.url, policy=PATIENT) as cache:
         cache.invalidate("open a connection")
-        job.start.wait(within=60)
-        began = time.monotonic()
-        for n in range(job.count):
-            time.sleep(max(0.0, began + n / job.rate - time.monotonic()))
-            name = f"{index}-{n}"
-            recorded.sent[name] = time.monotonic()
+
+        def invalidate(name: str, n: int) -> None:
             if n % 2:
                 cache.invalidate(name)
             else:
                 cache.invalidate(tags=[name])
-        job.finished.wait(within=120)
-        time.sleep(QUIET)
+
+        _invalidate_all(index, job, recorded, invalidate)
     return recorded
+
+
+def work_with_cashews(index: int, *, job: Job) -> Recorded:
+    """The same with cashews: the server tells only of keys that it has, so they are stored first."""
+    recorded = Recorded({}, {})
+
+    def note(name: str) -> None:
+        recorded.heard[name] = time.monotonic()
+
+    cache = CashewsCopies(job.url, note)
+    for n in range(job.count):
+        cache.read(f"{index}-{n}", lambda: 1)
+    job.filled.wait(within=60)
+    time.sleep(QUIET)
+    recorded.heard.clear()
+    _invalidate_all(index, job, recorded, lambda name, n: cache.forget(name))
+    cache.close()
+    return recorded
+
+
+def _invalidate_all(
+    index: int, job: Job, recorded: Recorded, invalidate: Callable[[str, int], None]
+) -> None:
+    job.start.wait(within=60)
+    began = time.monotonic()
+    for n in range(job.count):
+        time.sleep(max(0.0, began + n / job.rate - time.monotonic()))
+        name = f"{index}-{n}"
+        recorded.sent[name] = time.monotonic()
+        invalidate(name, n)
+    job.finished.wait(within=120)
+    time.sleep(QUIET)
 
 
 def _note_what_is_heard(heard: dict[str, float]) -> None:
@@ -93,7 +125,13 @@ def _drop_some(draw: random.Random, share: float) -> None:
         setattr(messages, "invalidation", forgetful)  # noqa: B010 - no type has it
 
 
-def measure(run: Run, *, dropped: float = 0.0, seconds: float) -> Measured:
+def measure(
+    run: Run,
+    worker: Callable[..., Recorded] = work,
+    *,
+    dropped: float = 0.0,
+    seconds: float,
+) -> Measured:
     """All processes for so many seconds."""
     rate = run.pick(400, 2_000) / PROCESSES
     with EmbeddedServer() as server, Fleet() as fleet:
@@ -102,11 +140,12 @@ def measure(run: Run, *, dropped: float = 0.0, seconds: float) -> Measured:
             int(rate * seconds),
             rate,
             run.seed,
+            filled=fleet.barrier("filled", PROCESSES),
             start=fleet.barrier("start", PROCESSES),
             finished=fleet.barrier("finished", PROCESSES),
             dropped=dropped,
         )
-        fleet.start(work, PROCESSES, job=job)
+        fleet.start(worker, PROCESSES, job=job)
         return judge(fleet.results(600), rate * PROCESSES)
 
 
@@ -137,7 +176,7 @@ def judge(recorded: list[Recorded], wanted: float) -> Measured:
         () if rate > 0.95 * wanted else (f"only {rate:.0f} a second of {wanted:.0f}",)
     )
     late += missed("p99", percentile(latencies, 0.99), P99)
-    late += missed("max", max(latencies), LONGEST)
+    late += missed("max", max(latencies, default=0.0), LONGEST)
     return Measured(lost, numbers, late)
 
 
@@ -148,4 +187,11 @@ EXPERIMENT = Experiment(
     ours=lambda run: measure(run, seconds=run.pick(4, 60)),
     control=lambda run: measure(run, seconds=run.pick(1, 5), dropped=0.01),
     control_is="a bus that loses one message in a hundred",
+    peers={
+        **{
+            name: peer(name, lambda run: measure(run, work_with_cashews, seconds=run.pick(4, 10)))
+            for name in COPYING
+        },
+        **NO_COPIES,
+    },
 )

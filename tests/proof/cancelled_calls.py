@@ -149,7 +149,7 @@ async def _left_behind(cache: AsyncCache, proxy: FaultProxy, *, tasks: int) -> d
     return {
         "tasks left": len(asyncio.all_tasks()) - tasks,
         "calls left": len(link.calls),
-        "flights left": len(engine.flights._flying) + len(engine.flights._leading),
+        "flights left": len(engine.flights._flying) + len(engine.flights.leading),
         "connections left": proxy.open_connections - 2,
     }
 

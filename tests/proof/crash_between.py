@@ -21,6 +21,7 @@ from cachewright._sync.writing import Writing
 from cachewright.embedded import EmbeddedServer
 from cachewright.observe.events import Event
 from proof.experiment import Experiment, Measured, Number, Run
+from proof.peering import peer
 from rig.peers import PEERS
 from rig.processes import Counter, Fleet, Member
 from rig.rows import Rows, versioned_rows
@@ -186,5 +187,8 @@ EXPERIMENT = Experiment(
     ours=lambda run: measure(run, "ours", kills=run.pick(12, 200)),
     control=lambda run: measure(run, "ours", kills=run.pick(4, 20), marked=False),
     control_is="writing() without phase 1",
-    peers={name: partial(_peer, name) for name in SUBJECTS},
+    peers={
+        "cache-aside": partial(_peer, "cache-aside"),
+        **{name: peer(name, partial(_peer, name)) for name in PEERS},
+    },
 )

@@ -36,6 +36,12 @@ class Measured:
     numbers: Mapping[str, Number] = field(default_factory=dict)
     missed: tuple[str, ...] = ()
     """Targets of time or size that were missed: reported, and asserted by nobody."""
+    unbroken: tuple[str, ...] = ()
+    """Of a control with several kinds of trouble: those in which it broke no promise. Any of them fails the run."""
+
+
+Peer = Callable[[Run], Measured] | str
+"""A peer's measurement, or why there can be none."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Experiment:
     control: Callable[[Run], Measured]
     control_is: str
     """What the control is: naive code, or which protection is taken out."""
-    peers: Mapping[str, Callable[[Run], Measured]] = field(default_factory=dict)
+    peers: Mapping[str, Peer] = field(default_factory=dict)
     least: int = 1
 
 
@@ -77,5 +83,10 @@ class Outcome:
             return (
                 f"{self.experiment.name}: the control ({self.experiment.control_is}) broke the promise "
                 f"{self.control.violations} times, so that ours did not proves nothing"
+            )
+        if self.control.unbroken:
+            return (
+                f"{self.experiment.name}: the control ({self.experiment.control_is}) broke no promise "
+                f"amid {', '.join(self.control.unbroken)}, so that ours did not proves nothing there"
             )
         return ""

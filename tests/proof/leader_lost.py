@@ -14,20 +14,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cachewright import Cache, Policy
-from cachewright.core.policy import Timeouts
 from cachewright.embedded import EmbeddedServer
 from proof.experiment import Experiment, Measured, Run
+from proof.guarded_loads import GUARDED, LEASE, Guarded
+from proof.peering import others_have_none, peer
 from proof.weakening import weaken
 from rig.percentiles import milliseconds, missed
 from rig.processes import Counter, Fleet, Member
 from rig.waiting import eventually
 
-LEASE, MORE = 0.5, 0.1
+MORE = 0.1
+"""Seconds beyond the lease that a follower may wait."""
 FOREVER = 10.0
 """Seconds after which a follower counts as hung."""
 AT_ONCE = 4
-POLICY = Policy(ttl=3600, lease=LEASE, timeouts=Timeouts(call=5.0))
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Job:
     """What a leader is given. It loads key after key; each load ends when `go` has counted so far."""
 
     url: str
+    subject: str
     name: str
     keys: int
     began: Counter
@@ -46,22 +47,33 @@ class Job:
         return f"{self.name}-{n}"
 
 
-def lead(index: int, *, job: Job) -> list[Any]:
-    """What the leader reads of each key after its own late fill."""
+@dataclass
+class Led:
+    """What a leader read of each key after its own late fill, and what loading raised."""
+
+    seen: list[Any] = field(default_factory=list)
+    raised: list[str] = field(default_factory=list)
+
+
+def lead(index: int, *, job: Job) -> Led:
+    """Loads key after key, each as long as it is told to."""
     weaken(*job.weaknesses)
-    seen = []
-    with Cache(job.url, policy=POLICY) as cache:
-        for n in range(job.keys):
+    led, cache = Led(), GUARDED[job.subject](job.url)
+    for n in range(job.keys):
 
-            def load(n: int = n) -> str:
-                job.began.add()
-                job.go.reach(n + 1, within=600)
-                return "late"
+        def load(n: int = n) -> str:
+            job.began.add()
+            job.go.reach(n + 1, within=600)
+            return "late"
 
-            cache.get_or_load(job.key(n), load, tags=["row"])
-            seen.append(cache.get(job.key(n)))
-            job.ended.add()
-    return seen
+        try:
+            cache.get_or_load(job.key(n), load)
+        except Exception as error:  # noqa: BLE001 - that nothing is raised is the promise
+            led.raised.append(repr(error))
+        led.seen.append(cache.get(job.key(n)))
+        job.ended.add()
+    cache.close()
+    return led
 
 
 @dataclass
@@ -72,6 +84,9 @@ class Found:
     hung: int = 0
     wrong: int = 0
     late_fills: int = 0
+    impatient: int = 0
+    """Followers that loaded before the leader was lost."""
+    raised: int = 0
 
 
 class Trials:
@@ -81,7 +96,7 @@ class Trials:
         self,
         fleet: Fleet,
         url: str,
-        cache: Cache,
+        subject: str,
         *,
         draw: random.Random,
         weaknesses: tuple[str, ...],
@@ -90,12 +105,15 @@ class Trials:
         self._draw = draw
         self._fleet = fleet
         self._url = url
-        self._cache = cache
+        self._subject = subject
+        self._cache: Guarded = GUARDED[subject](url)
         self._weaknesses = weaknesses
 
     def job(self, name: str, keys: int) -> Job:
         began, go, ended = (self._fleet.counter(f"{name}-{it}") for it in ("began", "go", "ended"))
-        return Job(self._url, name, keys, began, go, ended, weaknesses=self._weaknesses)
+        return Job(
+            self._url, self._subject, name, keys, began, go, ended, weaknesses=self._weaknesses
+        )
 
     def killed(self, name: str) -> None:
         """One leader, killed while it loads."""
@@ -113,7 +131,9 @@ class Trials:
             job.began.reach(n + 1, within=60)
             self._freeze(leader, job, n)
             self._look(job.key(n))
-        self.found.late_fills += sum(value == "late" for value in leader.result(30))
+        led: Led = leader.result(30)
+        self.found.late_fills += sum(value == "late" for value in led.seen)
+        self.found.raised += len(led.raised)
 
     def _freeze(self, leader: Member, job: Job, n: int) -> None:
         try:
@@ -125,20 +145,26 @@ class Trials:
 
     def _follow(self, key: str, lose: Callable[[], None]) -> None:
         """A follower waits for the leader when it is lost."""
+        loaded: list[float] = []
         values: list[tuple[str, float]] = []
 
+        def load() -> str:
+            loaded.append(time.monotonic())
+            return "value"
+
         def follow() -> None:
-            value = self._cache.get_or_load(key, lambda: "value", tags=["row"])
+            value = self._cache.get_or_load(key, load)
             values.append((value, time.monotonic()))
 
-        misses = self._cache.stats().misses
+        asked = self._cache.asked
         follower = threading.Thread(target=follow, daemon=True)
         follower.start()
-        eventually(lambda: self._cache.stats().misses > misses, within=10)
+        eventually(lambda: self._cache.asked > asked, within=10)
         time.sleep(self._draw.uniform(0, LEASE))  # at any time between two renewals
         lost = time.monotonic()
         lose()
         follower.join(FOREVER)
+        self.found.impatient += bool(loaded) and loaded[0] < lost
         self._judge(values, lost)
 
     def _judge(self, values: list[tuple[str, float]], lost: float) -> None:
@@ -147,59 +173,88 @@ class Trials:
             return
         value, at = values[0]
         self.found.wrong += value != "value"
-        self.found.waits.append(at - lost)
+        self.found.waits.append(max(0.0, at - lost))
 
     def _look(self, key: str) -> None:
         """What is kept in the end must be the follower's."""
-        self.found.late_fills += self._cache.get(key, verify=True) == "late"
+        self.found.late_fills += self._cache.get(key) == "late"
 
 
-def work(
-    index: int, *, url: str, killed: int, frozen: int, seed: int, weaknesses: tuple[str, ...]
-) -> Found:
+@dataclass(frozen=True)
+class Share:
+    """What one process of followers does."""
+
+    url: str
+    subject: str
+    killed: int
+    frozen: int
+    seed: int
+    weaknesses: tuple[str, ...]
+
+
+def work(index: int, *, share: Share) -> Found:
     """A process of followers with its own leaders, one after the other."""
-    draw = random.Random(f"{seed} {index}")
-    with Fleet() as fleet, Cache(url, policy=POLICY) as cache:
-        trials = Trials(fleet, url, cache, draw=draw, weaknesses=weaknesses)
-        for n in range(killed):
+    draw = random.Random(f"{share.seed} {index}")
+    with Fleet() as fleet:
+        trials = Trials(fleet, share.url, share.subject, draw=draw, weaknesses=share.weaknesses)
+        for n in range(share.killed):
             trials.killed(f"killed-{index}-{n}")
-        if frozen:
-            trials.frozen(f"frozen-{index}", frozen)
+        if share.frozen:
+            trials.frozen(f"frozen-{index}", share.frozen)
         return trials.found
 
 
-def measure(run: Run, *weaknesses: str, killed: int, frozen: int) -> Measured:
+def measure(run: Run, subject: str, *weaknesses: str, killed: int, frozen: int) -> Measured:
     """That many leaders, killed and frozen, some at once."""
+    shares = killed // AT_ONCE, frozen // AT_ONCE
     with EmbeddedServer() as server, Fleet() as fleet:
-        shares = {"killed": killed // AT_ONCE, "frozen": frozen // AT_ONCE}
-        how = {"url": server.tcp_url, "seed": run.seed, "weaknesses": weaknesses}
-        fleet.start(work, AT_ONCE, **how, **shares)
+        share = Share(server.tcp_url, subject, *shares, run.seed, weaknesses)
+        fleet.start(work, AT_ONCE, share=share)
         return judge(fleet.results(900))
 
 
 def judge(all_found: list[Found]) -> Measured:
-    """Late fills, wrong values and followers that hang break the promise; the wait is a time."""
+    """Late fills, wrong values, followers that hang and leaders that raise break the promise; the wait is a time."""
     waits = [wait for found in all_found for wait in found.waits]
-    hung, wrong, late = (
-        sum(getattr(found, name) for found in all_found) for name in ("hung", "wrong", "late_fills")
+    hung, wrong, late, raised, impatient = (
+        sum(getattr(found, name) for found in all_found)
+        for name in ("hung", "wrong", "late_fills", "raised", "impatient")
     )
     numbers = {
         "leaders lost": len(waits) + hung,
         "late fills accepted": late,
         "followers given a late value": wrong,
         "hung": hung,
-        **{f"wait {name}": value for name, value in milliseconds(waits).items()},
+        "leaders that raised": raised,
+        "followers that did not wait": impatient,
+        **{f"wait {name}": value for name, value in milliseconds(waits).items() if waits},
     }
-    return Measured(
-        late + wrong + hung, numbers, missed("longest wait", max(waits, default=0.0), LEASE + MORE)
-    )
+    late_ones = missed("longest wait", max(waits, default=0.0), LEASE + MORE)
+    return Measured(late + wrong + hung + raised, numbers, late_ones)
 
+
+def _peer(name: str) -> Callable[[Run], Measured]:
+    return lambda run: measure(run, name, killed=run.pick(4, 20), frozen=run.pick(8, 40))
+
+
+NO_LOCK = "its get_or_set takes no lock, so that nobody waits and everybody loads"
+GUARDING = ("dogpile", "cashews", "aiocache")
 
 EXPERIMENT = Experiment(
     name="leader_lost",
     what="the process that leads a load is killed or frozen while another waits; the lease is 500 ms",
     target="500 leaders: wait at most the lease + 100 ms, 0 late fills accepted",
-    ours=lambda run: measure(run, killed=run.pick(8, 200), frozen=run.pick(16, 300)),
-    control=lambda run: measure(run, "fills_without_lease", killed=0, frozen=run.pick(8, 40)),
+    ours=lambda run: measure(run, "ours", killed=run.pick(8, 200), frozen=run.pick(16, 300)),
+    control=lambda run: measure(
+        run, "ours", "fills_without_lease", killed=0, frozen=run.pick(8, 40)
+    ),
     control_is="fills that need no lease",
+    peers={
+        **{name: peer(name, _peer(name)) for name in GUARDING},
+        # Its lock lasts as long as an entry, so that each trial costs all the patience there is.
+        "cashews, lock=True": peer(
+            "cashews", lambda run: measure(run, "cashews, lock=True", killed=AT_ONCE, frozen=0)
+        ),
+        **others_have_none(GUARDING, NO_LOCK),
+    },
 )

@@ -1,7 +1,8 @@
 """Experiment: the bus link is lost in every way there is; a process must distrust what it knows, and soon.
 
 In each trial a reader behind a proxy has keys in memory, the fault strikes, another cache writes all the keys past the
-proxy, and the reader reads: once it has noticed, once more when the link is back, and after another write.
+proxy, and the reader reads: once it has noticed, once more when the link is back, and after another write. A peer tells
+nobody when it notices; it is given as long as ours may take.
 What must not be here: how long single writes take to be seen (`observer`).
 """
 
@@ -11,14 +12,17 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import redis
 
-from cachewright import Cache, Policy
+from cachewright import Policy
 from cachewright.core.policy import Timeouts
 from cachewright.embedded import EmbeddedServer
 from cachewright.observe.events import Event
+from proof.copies import COPYING, NO_COPIES, CashewsCopies, Copies, OurCopies
 from proof.experiment import Experiment, Measured, Number, Run
+from proof.peering import peer
 from proof.weakening import weaken
 from rig.percentiles import missed
 from rig.processes import Fleet
@@ -39,31 +43,39 @@ class Place:
 
     server: EmbeddedServer
     proxy: FaultProxy
-    reader: Cache
-    writer: Cache
+    reader: Copies
+    writer: Copies
     source: dict[str, int] = field(default_factory=dict)
     changes: list[tuple[float, str]] = field(default_factory=list)
     """When the reader's link was lost or came up."""
+    after: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What lets a reader go on that stood still."""
 
     def note(self, event: Event) -> None:
         if event.kind in {"link_lost", "link_up"}:
             self.changes.append((time.monotonic(), event.kind))
 
-    def read(self, key: str) -> int:
-        return int(self.reader.get_or_load(key, lambda: self.source[key], tags=[f"row:{key}"]))
+    @property
+    def tells(self) -> bool:
+        """Whether the reader says when its link changes."""
+        return isinstance(self.reader, OurCopies)
 
     def stale(self) -> int:
         """How many keys the reader gets wrong."""
-        return sum(self.read(key) != version for key, version in self.source.items())
+        return sum(
+            self.reader.read(key, partial(self.source.__getitem__, key)) != version
+            for key, version in self.source.items()
+        )
+
+    def in_memory(self) -> bool:
+        """Whether the reader has copies of all."""
+        return all(map(self.reader.holds, self.source))
 
     def write(self) -> None:
         """All keys, half of them invalidated by name and half by tag."""
         for n, key in enumerate(self.source):
             self.source[key] += 1
-            if n % 2:
-                self.writer.invalidate(key)
-            else:
-                self.writer.invalidate(tags=[f"row:{key}"])
+            self.writer.forget(key, by_tag=not n % 2)
 
     def change_since(self, at: float, kind: str) -> float:
         """When the link next changed after `at`."""
@@ -77,16 +89,18 @@ class Place:
 class Fault:
     """`strike` breaks the link, `mend` makes a new one possible.
 
-    `resume`: lets a reader go on that stood still; it can distrust nothing before. `breaks`: whether the link is lost.
+    `stands_still`: the reader does, until all is written; it can distrust nothing before. `breaks`: whether the link is
+    lost. `twin`: the weakness that has to break the promise here.
     """
 
     strike: Callable[[Place], None]
-    resume: Callable[[Place], None] | None = None
+    stands_still: bool = False
     mend: Callable[[Place], None] = lambda place: None
     soon: float = SOON
     breaks: bool = True
     behind_proxy: bool = True
     """The proxy reads whatever its client does, so behind it nobody is too slow for the server."""
+    twin: str = "keeps_all_when_the_link_changes"
 
 
 def _flush(place: Place) -> None:
@@ -96,19 +110,12 @@ def _flush(place: Place) -> None:
 
 def _overflow(place: Place) -> None:
     """The reader has no time to listen, and more is published than the server will keep for it."""
-    place.reader.engine.lock.__enter__()
-    place.writer.invalidate("what the listener hears first, and then waits for the lock")
+    place.after.enter_context(place.reader.deaf())
+    place.writer.forget("what the listener hears first")
     with redis.Redis.from_url(place.server.url) as admin:
         admin.config_set("client-output-buffer-limit", f"pubsub {BUFFER} 0 0")
         # Small ones: of large messages Valkey keeps references, which it does not count.
-        with admin.pipeline(transaction=False) as queue:
-            for _ in range(8 * BUFFER // SMALL):
-                queue.publish(place.writer.engine.keys.bus, b"x" * SMALL)
-            queue.execute()
-
-
-def _listen_again(place: Place) -> None:
-    place.reader.engine.lock.__exit__(None, None, None)
+        place.writer.flood(admin, messages=8 * BUFFER // SMALL, size=SMALL)
 
 
 FAULTS = {
@@ -120,8 +127,8 @@ FAULTS = {
         mend=lambda place: place.proxy.heal(),
         soon=SOON_WHEN_SILENT,
     ),
-    "overflow": Fault(_overflow, _listen_again, behind_proxy=False),
-    "FLUSHALL": Fault(_flush, breaks=False),
+    "overflow": Fault(_overflow, stands_still=True, behind_proxy=False),
+    "FLUSHALL": Fault(_flush, breaks=False, twin="tells_only_of_what_the_server_holds"),
 }
 
 
@@ -134,70 +141,71 @@ class Trials:
     unnoticed: int = 0
 
 
-def work(index: int, *, trials: int, weaknesses: tuple[str, ...]) -> dict[str, Trials]:
-    """All faults, `trials` times each, in a process of their own."""
-    weaken(*weaknesses)
-    return {name: _all(fault, trials) for name, fault in FAULTS.items()}
-
-
-def _all(fault: Fault, trials: int) -> Trials:
-    found = Trials()
-    with _place(behind_proxy=fault.behind_proxy) as place:
+def work(index: int, *, name: str, subject: str, trials: int, weak: bool) -> Trials:
+    """One fault, `trials` times, in a process of its own; `weak`: with the protection taken out."""
+    fault, found = FAULTS[name], Trials()
+    if weak:
+        weaken(fault.twin)
+    with _place(subject, behind_proxy=fault.behind_proxy) as place:
         for n in range(trials):
             _try(place, fault, found, name=f"{n}")
     return found
 
 
 @contextlib.contextmanager
-def _place(*, behind_proxy: bool) -> Iterator[Place]:
-    heard: list[Callable[[Event], None]] = []
+def _place(subject: str, *, behind_proxy: bool) -> Iterator[Place]:
     with (
         EmbeddedServer() as server,
         FaultProxy(server.url) as proxy,
-        Cache(server.url, policy=POLICY) as writer,
+        contextlib.ExitStack() as ends,
     ):
-        url = proxy.url if behind_proxy else server.url
-        reader = Cache(url, policy=POLICY, listeners=[lambda it: [tell(it) for tell in heard]])
-        place = Place(server, proxy, reader, writer)
-        heard.append(place.note)
-        with reader:
-            yield place
+        if subject == "cashews":
+            beside = server.tcp_url
+            reader_at = proxy.url if behind_proxy else beside
+            place = Place(server, proxy, CashewsCopies(reader_at), CashewsCopies(beside))
+        else:
+            heard: list[Callable[[Event], None]] = []
+            url = proxy.url if behind_proxy else server.url
+            reader = OurCopies(url, POLICY, listeners=[lambda it: [tell(it) for tell in heard]])
+            place = Place(server, proxy, reader, OurCopies(server.url, POLICY))
+            heard.append(place.note)
+        ends.callback(place.writer.close)
+        ends.callback(place.reader.close)
+        yield place
 
 
 def _try(place: Place, fault: Fault, found: Trials, *, name: str) -> None:
     place.source = {f"{name}:{key}": 1 for key in range(KEYS)}
-    _await_link(place.reader)
-    _await_link(place.writer)
-    eventually(lambda: not place.stale() and _in_memory(place), within=PATIENCE)
+    _await_links(place)
+    eventually(lambda: not place.stale() and place.in_memory(), within=PATIENCE)
     struck = time.monotonic()
     fault.strike(place)
     place.write()
     acknowledged = time.monotonic()
-    if fault.resume is not None:
+    if fault.stands_still:
         struck = acknowledged
-        fault.resume(place)
-    if fault.breaks and not _noticed(place, struck, found):
-        return
-    if not fault.breaks:
-        time.sleep(max(0.0, acknowledged + SOON - time.monotonic()))
+        place.after.close()
+    if fault.breaks and place.tells:
+        if not _noticed(place, struck, found):
+            return
+    else:
+        time.sleep(max(0.0, acknowledged + fault.soon - time.monotonic()))
     found.stale += place.stale()
     mended = time.monotonic()
     fault.mend(place)
-    if fault.breaks:
+    if fault.breaks and place.tells:
         place.change_since(struck, "link_up")
     found.stale += place.stale()
-    _await_link(place.writer)
+    _await_links(place)
     place.write()
     time.sleep(max(SOON, mended + SOON - time.monotonic()))
     found.stale += place.stale()
 
 
-def _await_link(cache: Cache) -> None:
-    eventually(lambda: cache.stats().link == "up", within=PATIENCE)
-
-
-def _in_memory(place: Place) -> bool:
-    return all(key in place.reader.engine.memory.table for key in place.source)
+def _await_links(place: Place) -> None:
+    for one in (place.reader, place.writer):
+        if isinstance(one, OurCopies):
+            eventually(one.is_linked, within=PATIENCE)
 
 
 def _noticed(place: Place, struck: float, found: Trials) -> bool:
@@ -209,11 +217,13 @@ def _noticed(place: Place, struck: float, found: Trials) -> bool:
     return True
 
 
-def measure(run: Run, *weaknesses: str, trials: int) -> Measured:
+def measure(run: Run, subject: str = "ours", *, weak: bool = False, trials: int) -> Measured:
     """All faults; violations are stale reads after the loss was noticed, and losses that never were."""
+    by_fault: dict[str, Trials] = {}
     with Fleet() as fleet:
-        fleet.start(work, 1, trials=trials, weaknesses=weaknesses)
-        [by_fault] = fleet.results(600)
+        for name in FAULTS:  # one after the other: times are measured
+            [member] = fleet.start(work, 1, name=name, subject=subject, trials=trials, weak=weak)
+            by_fault[name] = member.result(600)
     numbers: dict[str, Number] = {"trials of each": trials}
     late: tuple[str, ...] = ()
     for name, found in by_fault.items():
@@ -224,7 +234,13 @@ def measure(run: Run, *weaknesses: str, trials: int) -> Measured:
         numbers[f"{name}: stale"] = found.stale
     unnoticed = sum(found.unnoticed for found in by_fault.values())
     numbers["unnoticed"] = unnoticed
-    return Measured(sum(it.stale for it in by_fault.values()) + unnoticed, numbers, late)
+    stale = sum(it.stale for it in by_fault.values())
+    unbroken = tuple(name for name, found in by_fault.items() if weak and not found.stale)
+    return Measured(stale + unnoticed, numbers, late, unbroken)
+
+
+def _peer(name: str) -> Callable[[Run], Measured]:
+    return lambda run: measure(run, name, trials=run.pick(1, 3))
 
 
 EXPERIMENT = Experiment(
@@ -232,6 +248,8 @@ EXPERIMENT = Experiment(
     what="the bus link is lost by RST, kill, restart, silence and overflow, and all stamps by FLUSHALL, while keys are written",
     target="distrust within 100 ms (half-open 2 s), 0 stale after",
     ours=lambda run: measure(run, trials=run.pick(2, 20)),
-    control=lambda run: measure(run, "keeps_all_when_the_link_changes", trials=1),
-    control_is="an engine that takes no notice of a changed link",
+    control=lambda run: measure(run, weak=True, trials=1),
+    control_is="an engine that takes no notice of a changed link; for FLUSHALL one that tells of an invalidation only if"
+    " the server held what was invalidated",
+    peers={**{name: peer(name, _peer(name)) for name in COPYING}, **NO_COPIES},
 )

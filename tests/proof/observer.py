@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cachewright import Cache, Policy
+from cachewright import Policy
 from cachewright.core.policy import Timeouts
 from cachewright.embedded import EmbeddedServer
+from proof.copies import COPYING, NO_COPIES, CashewsCopies, Copies, OurCopies
 from proof.experiment import Experiment, Measured, Number, Run
+from proof.peering import peer
 from proof.weakening import weaken
 from rig.board import Board
 from rig.percentiles import milliseconds, missed, percentile
@@ -43,6 +45,7 @@ class Job:
     """
 
     url: str
+    subject: str
     keys: int
     written: Board
     told: Board
@@ -51,47 +54,46 @@ class Job:
     stop: Counter
     weaknesses: tuple[str, ...] = ()
 
+    def open(self) -> Copies:
+        weaken(*self.weaknesses)
+        return CashewsCopies(self.url) if self.subject == "cashews" else OurCopies(self.url, POLICY)
+
 
 def work(index: int, *, job: Job) -> None:
     """One process. The first one writes."""
-    weaken(*job.weaknesses)
-    with Cache(job.url, policy=POLICY) as cache:
-        observer = Observer(index, job, cache)
-        for key in range(job.keys):
-            observer.read(key)
-        job.warm.add()
-        job.warm.reach(PROCESSES, within=60)
-        pending = list(range(job.keys))
-        began, written = time.monotonic(), 0
-        while not job.stop.value:
-            if not index and written < job.keys and time.monotonic() > began + written / RATE:
-                observer.write(written)
-                written += 1
-            pending = [key for key in pending if not observer.sees(key)]
-            time.sleep(0.001)
+    cache = job.open()
+    observer = Observer(index, job, cache)
+    for key in range(job.keys):
+        observer.read(key)
+    job.warm.add()
+    job.warm.reach(PROCESSES, within=60)
+    pending = list(range(job.keys))
+    began, written = time.monotonic(), 0
+    while not job.stop.value:
+        if not index and written < job.keys and time.monotonic() > began + written / RATE:
+            observer.write(written)
+            written += 1
+        pending = [key for key in pending if not observer.sees(key)]
+        time.sleep(0.001)
+    cache.close()
 
 
 class Observer:
     """One process's view of the keys."""
 
-    def __init__(self, index: int, job: Job, cache: Cache) -> None:
+    def __init__(self, index: int, job: Job, cache: Copies) -> None:
         self._cache = cache
         self._written, self._told = job.written.open(), job.told.open()
         self._seen, self._first = job.seen.open(), index * job.keys
 
     def read(self, key: int) -> bool:
         """Whether the write shows. A load reads the truth: the board."""
-        return bool(
-            self._cache.get_or_load(f"k{key}", lambda: self._written[key] > 0, tags=[f"row:{key}"])
-        )
+        return self._cache.read(f"k{key}", lambda: int(self._written[key] > 0)) == 1
 
     def write(self, key: int) -> None:
         """Commit, invalidate by name or by tag, and be told."""
         self._written[key] = time.monotonic()
-        if key % 2:
-            self._cache.invalidate(f"k{key}")
-        else:
-            self._cache.invalidate(tags=[f"row:{key}"])
+        self._cache.forget(f"k{key}", by_tag=not key % 2)
         self._told[key] = time.monotonic()
 
     def sees(self, key: int) -> bool:
@@ -104,12 +106,13 @@ class Observer:
         return False
 
 
-def measure(run: Run, weather: Weather, *weaknesses: str, seconds: float) -> Measured:
+def measure(run: Run, weather: Weather, subject: str, *weaknesses: str, seconds: float) -> Measured:
     """One fleet behind one proxy. In faulty weather it cuts, stalls and refuses, for at most 2.5 s at a time."""
     keys = int(RATE * seconds)
     with EmbeddedServer() as server, FaultProxy(server.url) as proxy, Fleet() as fleet:
         job = Job(
             proxy.url,
+            subject,
             keys,
             Board.new(fleet.place / "written", keys),
             Board.new(fleet.place / "told", keys),
@@ -210,21 +213,26 @@ def calm(begin: float, end: float, faults: Sequence[Fault]) -> float:
     return max(longest, end - since, 0.0)
 
 
-def _both(run: Run) -> Measured:
-    healthy = measure(run, "healthy", seconds=run.pick(3, 60))
-    faulty = measure(run, "faulty", seconds=run.pick(6, 90))
+def _both(run: Run, subject: str, *, seconds: tuple[float, float]) -> Measured:
+    healthy = measure(run, "healthy", subject, seconds=seconds[0])
+    faulty = measure(run, "faulty", subject, seconds=seconds[1])
     numbers = {f"healthy: {name}": value for name, value in healthy.numbers.items()}
     numbers |= {f"faulty: {name}": value for name, value in faulty.numbers.items()}
     return Measured(healthy.violations + faulty.violations, numbers, healthy.missed + faulty.missed)
+
+
+def _peer(name: str) -> Callable[[Run], Measured]:
+    return lambda run: _both(run, name, seconds=run.pick((3, 6), (20, 30)))
 
 
 EXPERIMENT = Experiment(
     name="observer",
     what="50 writes a second, each watched for in 4 processes; healthy, and with connections cut, stalled and refused",
     target="healthy: 99.99 % within 100 ms, all within 1 s; under faults: all within 5 s of the fault's end",
-    ours=_both,
+    ours=lambda run: _both(run, "ours", seconds=run.pick((3, 6), (60, 90))),
     control=lambda run: measure(
-        run, "faulty", "keeps_all_when_the_link_changes", seconds=run.pick(6, 30)
+        run, "faulty", "ours", "keeps_all_when_the_link_changes", seconds=run.pick(6, 30)
     ),
     control_is="an engine that takes no notice of a changed link",
+    peers={**{name: peer(name, _peer(name)) for name in COPYING}, **NO_COPIES},
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,6 +17,8 @@ from protocol.history import Op, Operation, complaints
 
 from cachewright.embedded import EmbeddedServer
 from proof.experiment import Experiment, Measured, Number, Run
+from proof.peering import peer
+from proof.weakening import weaken
 from rig.peers import PEERS
 from rig.processes import Barrier, Counter, Fleet
 from rig.rows import Connections, Rows, versioned_rows
@@ -35,9 +37,20 @@ QUIET = 0.5
 """Seconds between the last write and the look at what is at rest."""
 
 
+def _weak_tasks(url: str) -> Subject:
+    weaken("hears_nothing", "fills_without_lease", tasks=True)
+    return OursInTasks(url)
+
+
+CONTROLS: dict[str, Callable[[str], Subject]] = {
+    "cache-aside": CacheAside,
+    "weakened asyncio": _weak_tasks,
+}
+
+
 @dataclass(frozen=True)
 class Job:
-    """What each process is given. `subject`: "ours", "cache-aside" or a peer; `reads`: of each reader."""
+    """What each process is given. `subject`: "ours", one of `CONTROLS` or a peer; `reads`: of each reader."""
 
     url: str
     rows: Rows
@@ -52,9 +65,9 @@ class Job:
         """Ours is half threads, half asyncio, over the same entries."""
         if self.subject == "ours":
             return OursInTasks(self.url) if index % 2 else Ours(self.url)
-        return (
-            CacheAside(self.url) if self.subject == "cache-aside" else PEERS[self.subject](self.url)
-        )
+        if self.subject in CONTROLS:
+            return CONTROLS[self.subject](self.url)
+        return PEERS[self.subject](self.url)
 
 
 @dataclass
@@ -206,7 +219,17 @@ def _ours(run: Run) -> Measured:
 
 
 def _control(run: Run) -> Measured:
-    return measure(run, "cache-aside", reads=run.pick(8_000, 50_000))
+    """Plain code in threads, and the engine for asyncio with a protection taken out."""
+    aside = measure(run, "cache-aside", reads=run.pick(5_000, 50_000))
+    weak = measure(run, "weakened asyncio", reads=run.pick(1_000, 20_000))
+    kinds = (
+        "stale in the invalidating process",
+        "stale elsewhere after 100 ms",
+        "keys wrong at rest",
+    )
+    of_weak = {f"weakened asyncio: {kind}": weak.numbers[kind] for kind in kinds}
+    unbroken = () if weak.violations else ("asyncio",)
+    return Measured(aside.violations, {**aside.numbers, **of_weak}, (), unbroken)
 
 
 def _peer(name: str, run: Run) -> Measured:
@@ -220,6 +243,7 @@ EXPERIMENT = Experiment(
     " control at least 1 % of keys",
     ours=_ours,
     control=_control,
-    control_is="cache-aside in redis-py: GET, SET, DELETE after a write",
-    peers={name: partial(_peer, name) for name in PEERS},
+    control_is="cache-aside in redis-py: GET, SET, DELETE after a write; beside it the engine for asyncio, which"
+    " hears of no invalidation and whose fills need no lease",
+    peers={name: peer(name, partial(_peer, name)) for name in PEERS},
 )

@@ -12,12 +12,12 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from cachewright import Cache
 from cachewright.embedded import EmbeddedServer
 from proof.experiment import Experiment, Measured, Run
+from proof.peering import others_have_none, peer
 from proof.weakening import weaken
 from rig.board import Board
 from rig.processes import Barrier, Counter, Fleet
@@ -255,8 +255,9 @@ EXPERIMENT = Experiment(
     ),
     control_is="stamps read after the load, not before it",
     peers={
-        "cashews": partial(
-            lambda name, run: measure(run, name, entries=run.pick(4_000, 20_000)), "cashews"
-        )
+        "cashews": peer(
+            "cashews", lambda run: measure(run, "cashews", entries=run.pick(4_000, 20_000))
+        ),
+        **others_have_none(("cashews",), "it has no tags"),
     },
 )

@@ -109,7 +109,8 @@ class Cashews(_ForAsyncio):
 
         super().__init__()
         self._cache = Cache()
-        self._cache.setup(url, client_side=True)
+        # It hears nothing over RESP3, which redis-py 8 speaks by default.
+        self._cache.setup(url, client_side=True, protocol=2)
         self.run(self._cache.init())
 
     def read(self, key: str, load: Load, *, verify: bool = False) -> int:

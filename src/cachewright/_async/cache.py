@@ -69,6 +69,7 @@ class AsyncCache(AsyncContexts):
         # Where a key depends on the caller, no key as the caller writes it is in the table that hits look at.
         self.table: Mapping[Any, Entry] = {} if chosen.scope else engine.memory.table
         self._tags = engine.tags
+        self._flights = engine.flights
         self._monotonic = engine.monotonic
         self._hits = engine.stats.l1_hits.ticks
         self._leases = AsyncLeases(engine)
@@ -134,7 +135,7 @@ class AsyncCache(AsyncContexts):
             monotonic = self._monotonic
             if (
                 monotonic() < entry.hot_until
-                and entry.epoch == self._tags.epoch
+                and (entry.epoch == self._tags.epoch or self._tags.renew(entry))
                 and not verify
                 and (not LIVE or undisturbed())
             ):
@@ -170,7 +171,7 @@ class AsyncCache(AsyncContexts):
         except KeyError:
             if type(key) is str and not verify and sliding is None:
                 store = self._glancer.store
-                if store is not None:
+                if store is not None and key not in self._flights.leading:
                     glance = await self._glancer.glance(store, key, policy or self.policy, tags)
                     if type(glance) is not Glance:
                         return glance
@@ -180,7 +181,7 @@ class AsyncCache(AsyncContexts):
             monotonic = self._monotonic
             if (
                 monotonic() < entry.hot_until
-                and entry.epoch == self._tags.epoch
+                and (entry.epoch == self._tags.epoch or self._tags.renew(entry))
                 and not verify
                 and (policy is None or not policy.copy)
                 and (not LIVE or undisturbed())

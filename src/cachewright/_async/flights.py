@@ -63,7 +63,8 @@ class AsyncFlights:
         self._clock = clock
         self._memory = memory
         self._lock = lock
-        self._leading: dict[str, Flight] = {}
+        self.leading: dict[str, Flight] = {}
+        """What is being loaded; may be read without the lock."""
         self._flying: dict[str, set[Flight]] = {}
 
     def join(
@@ -74,13 +75,13 @@ class AsyncFlights:
         `nested`: the caller is inside a load and holds its slot, so it must not wait for one who waits for a slot.
         """
         with self._lock:
-            flight = self._leading.get(key)
+            flight = self.leading.get(key)
             waits = flight is not None and flight.queued and nested
             if flight is not None and not (flight.doomed or alone or waits):
                 flight.awaited = flight.awaited or nested
                 return flight, False
             flight = self._begin(key, tags)
-            self._leading[key] = flight
+            self.leading[key] = flight
             return flight, True
 
     def open(self, key: str, tags: Collection[str]) -> Flight:
@@ -116,8 +117,8 @@ class AsyncFlights:
     def close(self, flight: Flight) -> None:
         """It has ended; nothing it does later counts."""
         with self._lock:
-            if self._leading.get(flight.key) is flight:
-                del self._leading[flight.key]
+            if self.leading.get(flight.key) is flight:
+                del self.leading[flight.key]
             flying = self._flying.get(flight.key)
             if flying is not None:
                 flying.discard(flight)
@@ -203,5 +204,5 @@ class AsyncFlights:
         for flights in self._flying.values():
             for flight in flights:
                 flight.doomed = True
-        self._leading = {}
+        self.leading = {}
         self._flying = {}

@@ -290,7 +290,7 @@ class Glancer:
             entry = table.get(key)
             if entry is None:
                 wanted.append(key)
-            elif now < entry.hot_until and entry.epoch == epoch:
+            elif now < entry.hot_until and (entry.epoch == epoch or self._clock.renew(entry)):
                 if entry.freq < 3:
                     entry.freq += 1
                 engine.stats.l1_hits.add()

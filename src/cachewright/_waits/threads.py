@@ -51,33 +51,48 @@ class Event:
 
 
 class Outcome:
-    """What a piece of work came to; any number of callers may wait for it."""
+    """What a piece of work came to; any number of callers may wait for it.
 
-    __slots__ = ("_done", "error", "value")
+    They wait for one lock, which each of them passes on: an Event would wake all of them to contend for its own.
+    """
+
+    __slots__ = ("_gate", "done", "error", "value")
 
     def __init__(self) -> None:
-        self._done = threading.Event()
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self.done = False
+        """Whether it is known yet."""
         self.value: Any = None
         self.error: BaseException | None = None
 
     def succeed(self, value: Any) -> None:
         """The work is done."""
         self.value = value
-        self._done.set()
+        self._finish()
 
     def fail(self, error: BaseException) -> None:
         """The work failed."""
         self.error = error
-        self._done.set()
+        self._finish()
 
-    @property
-    def done(self) -> bool:
-        """Whether it is known yet."""
-        return self._done.is_set()
+    def _finish(self) -> None:
+        self.done = True
+        self._open()
+
+    def _open(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it was open
+            self._gate.release()
 
     def wait(self, timeout: float | None) -> bool:
         """Whether it became known within `timeout` seconds."""
-        return self._done.wait(timeout)
+        if not self.done:
+            try:
+                self._gate.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+            finally:  # an interrupted caller must not keep the gate either
+                if self.done:
+                    self._open()
+        return self.done
 
 
 class Slots:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from itertools import islice
 
-from cachewright.core.entry import Stamps
+from cachewright.core.entry import Entry, Stamps
 from cachewright.core.keys import as_key, spell
 
 NAMESPACE = "n:"
@@ -74,6 +74,16 @@ class TagClock:
     def current(self, epoch: int, stamps: Mapping[str, bytes]) -> bool:
         """Whether stamps that matched at `epoch` still do."""
         return epoch == self.epoch or self.matches(stamps)
+
+    def renew(self, entry: Entry) -> bool:
+        """Whether an entry's stamps still match, although the epoch has moved; if so it is taken for the present one."""
+        epoch = self.epoch  # before the comparison: what moves meanwhile is seen at the next hit
+        known, stamps = self.known, entry.stamps
+        for tag in stamps:
+            if known.get(tag) != stamps[tag]:
+                return False
+        entry.epoch = epoch
+        return True
 
     def unknown(self, tags: Iterable[str]) -> list[str]:
         """Those tags whose stamps a read must fetch."""

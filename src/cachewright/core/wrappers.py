@@ -30,7 +30,7 @@ def make({given}):
         else:
             if (
                 _cw_monotonic() < _cw_entry.hot_until
-                and _cw_entry.epoch == _cw_tags.epoch
+                and (_cw_entry.epoch == _cw_tags.epoch or _cw_tags.renew(_cw_entry))
                 and {plain}
                 and (not _cw_live or _cw_undisturbed())
             ):
