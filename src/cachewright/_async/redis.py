@@ -59,19 +59,18 @@ class AsyncRedisStore:
 
     async def ask(self, commands: Sequence[wire.Command]) -> wire.Replies:
         """The replies to a batch, after whatever is still to be repaired. Raises `RemoteError`."""
-        pending = self.repairs.pending() if self.repairs else None
-        repairs = [] if pending is None else self._repairs(pending)
-        if not commands and not repairs:
-            return wire.Replies([], b"")
+        if self.repairs.is_empty:
+            return await self._send(commands) if commands else wire.Replies([], b"")
+        pending = self.repairs.pending()
+        repairs = self._repairs(pending)
         replies = await self._send([*repairs, *commands])
         failed = next(
             (v for v in replies.values[: len(repairs)] if isinstance(v, RemoteError)), None
         )
         if failed is not None:
             raise failed
-        if pending is not None:
-            self.repairs.confirm(pending.serial)
-            self._tell("repaired", detail=f"{len(pending.keys)} keys and {len(pending.tags)} tags")
+        self.repairs.confirm(pending.serial)
+        self._tell("repaired", detail=f"{len(pending.keys)} keys and {len(pending.tags)} tags")
         return wire.Replies(replies.values[len(repairs) :], replies.node)
 
     def _repairs(self, pending: Pending) -> list[wire.Command]:
@@ -83,7 +82,7 @@ class AsyncRedisStore:
         ]
 
     async def _send(self, commands: Sequence[wire.Command]) -> wire.Replies:
-        if not self.breaker.allows(self._monotonic()):
+        if not self.breaker.is_calm and not self.breaker.allows(self._monotonic()):
             raise RemoteUnavailable(
                 f"{self.target.label} failed repeatedly and is left alone for a moment"
             )

@@ -45,6 +45,7 @@ class Bus:
     ) -> None:
         self._target = target
         self._keys = keys
+        self._channel = keys.bus.encode()
         self._connect_timeout = connect_timeout
         self._on_link = on_link
         self._on_invalidation = on_invalidation
@@ -127,7 +128,9 @@ class Bus:
         if not isinstance(push, list) or len(push) != 3 or push[0] != b"message":
             return
         _, channel, data = push
-        if channel == self._keys.bus.encode():
+        if channel == self._channel:
+            if data.startswith(messages.beginning(process)):
+                return  # one's own, and every call makes one
             message = messages.invalidation(data)
             if message is None:
                 self._on_nonsense()

@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, TypeAlias
@@ -96,20 +97,47 @@ class Outcome:
 
 
 class Slots:
-    """At most `limit` at once; None for no limit."""
+    """At most `limit` at once; None for no limit. To take a free one takes no lock."""
 
     def __init__(self, limit: int | None) -> None:
         self.limited = limit is not None
-        self._free = threading.Semaphore(limit) if limit else None
+        self._free: deque[None] | None = deque([None] * limit) if limit else None
+        self._given = threading.Condition()
+        self._waiting = 0
 
     def take(self, timeout: float) -> bool:
         """Whether a slot came free within `timeout` seconds."""
-        return self._free is None or self._free.acquire(timeout=timeout)
+        return self._has_taken() or self._wait(timeout)
+
+    def _wait(self, timeout: float) -> bool:
+        end = time.monotonic() + timeout
+        with self._given:
+            # Counted before the look: a slot that is given after it finds somebody to notify.
+            self._waiting += 1
+            try:
+                while not self._has_taken():
+                    left = end - time.monotonic()
+                    if left <= 0 or not self._given.wait(left):
+                        return self._has_taken()
+                return True
+            finally:
+                self._waiting -= 1
+
+    def _has_taken(self) -> bool:
+        try:
+            if self._free is not None:
+                self._free.pop()
+        except IndexError:
+            return False
+        return True
 
     def give(self) -> None:
         """Give the slot back."""
         if self._free is not None:
-            self._free.release()
+            self._free.append(None)
+            if self._waiting:
+                with self._given:
+                    self._given.notify()
 
 
 def carry(work: Callable[..., Any], *args: Any) -> None:

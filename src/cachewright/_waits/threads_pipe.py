@@ -52,10 +52,12 @@ class Wire:
     def ask(self, commands: Sequence[wire.Command], timeout: float) -> list[Any]:
         """The replies to a batch, errors among them; `RemoteError` if they did not all come in time."""
         deadline = time.monotonic() + timeout
-        if not self.clock.is_known(deadline - timeout):
+        if self.clock.is_known(deadline - timeout):
+            self._exchange(wire.pack(commands, self.clock.deadline(deadline)), timeout, deadline)
+        else:
             self.send([("TIME",)], deadline)
             self.clock.learn(self.read(deadline), time.monotonic())
-        self.send(commands, deadline)
+            self.send(commands, deadline)
         values = [self.read(deadline) for _ in commands]
         if wire.came_late(values):
             self.clock.forget()
@@ -64,10 +66,15 @@ class Wire:
     def ask_packed(self, data: bytes, timeout: float) -> Any:
         """The reply to one command that is packed, an error among them."""
         deadline = time.monotonic() + timeout
+        self._exchange(data, timeout, deadline)
+        return self.read(deadline)
+
+    def _exchange(self, data: bytes, timeout: float, deadline: float) -> None:
+        """Write, and wait for the beginning of what comes back. `read` waits for the rest, or says that there is none."""
         try:
             if not self._kernel_keeps(timeout):
                 self._write(data, deadline)
-                return self.read(deadline)
+                return
             self._socket.sendall(data)
             received = self._socket.recv(65536)
         except BlockingIOError:
@@ -76,9 +83,6 @@ class Wire:
             raise RemoteUnavailable(f"the connection broke: {error}") from None
         if received:
             self._reader.feed(received)
-        return self.read(
-            deadline
-        )  # which waits for the rest of a long reply, or says that there is none
 
     def _kernel_keeps(self, timeout: float) -> bool:
         """Whether the kernel ends waits after `timeout` seconds: Python's own way takes three times as many system calls."""

@@ -7,6 +7,7 @@ or too long a message is `None`, to be counted and ignored.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -33,6 +34,14 @@ class Wake(msgspec.Struct, array_like=True, frozen=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
+
+
+@lru_cache(maxsize=64)
+def beginning(sender: str) -> bytes:
+    """What each `Invalidation` of this sender begins with."""
+    return encode(Invalidation(VERSION, sender, [], []))[:-2]
+
+
 _invalidation = msgspec.msgpack.Decoder(Invalidation)
 _wake = msgspec.msgpack.Decoder(Wake)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,10 +14,10 @@ from cachewright.errors import RemoteError, RemoteTimeout, RemoteUnavailable
 from cachewright.redis.scripts import loading
 from cachewright.redis.target import Target
 
-_One = tuple[
-    str | int | float | bytes | memoryview
-]  # hiredis' stub says one argument and takes any number
 Command = tuple[bytes | str | int | float, ...]
+
+# hiredis' stub says one argument; it takes any number.
+_pack = cast("Callable[[Command], bytes]", hiredis.pack_command)
 
 
 class ServerError(RemoteError):
@@ -93,16 +93,16 @@ class ServerClock:
 
 def pack(commands: Sequence[Command], deadline: int = 0) -> bytes:
     """The commands as one piece of RESP; `deadline` in place of `DEADLINE`."""
-    commands = [
-        (*command[:-1], deadline) if command[-1] is DEADLINE else command for command in commands
+    packed = [
+        _pack((*command[:-1], deadline) if command[-1] is DEADLINE else command)
+        for command in commands
     ]
-    return b"".join([hiredis.pack_command(cast(_One, command)) for command in commands])
+    return packed[0] if len(packed) == 1 else b"".join(packed)
 
 
 def pack_one(*command: bytes | str) -> bytes:
     """One command as RESP, to be kept and sent again."""
-    packed: bytes = hiredis.pack_command(cast(_One, command))
-    return packed
+    return _pack(command)
 
 
 def pack_argument(argument: str) -> bytes:
@@ -193,17 +193,20 @@ def node_in(said: Any, target: Target) -> bytes:
 
 def lost_primary(values: Sequence[Any]) -> bool:
     """Whether the node that answered is no longer, or not yet, the one to ask."""
-    return any(
-        isinstance(v, ServerError) and str(v).startswith(("READONLY", "LOADING", "MASTERDOWN"))
-        for v in values
-    )
+    return _complains(values, ("READONLY", "LOADING", "MASTERDOWN"))
 
 
 def came_late(values: Sequence[Any]) -> bool:
     """Whether the server refused a command for being late."""
-    return any(isinstance(v, ServerError) and str(v).startswith("LATE") for v in values)
+    return _complains(values, ("LATE",))
 
 
 def lost_scripts(values: Sequence[Any]) -> bool:
     """Whether the server no longer knows the scripts, so that the batch must be sent again."""
-    return any(isinstance(v, ServerError) and str(v).startswith("NOSCRIPT") for v in values)
+    return _complains(values, ("NOSCRIPT",))
+
+
+def _complains(values: Sequence[Any], words: tuple[str, ...]) -> bool:
+    """Whether one of the replies is an error that begins with one of the words."""
+    errors = [value for value in values if isinstance(value, ServerError)]
+    return bool(errors) and any(str(error).startswith(words) for error in errors)

@@ -1,12 +1,15 @@
 -- Part of verbs that change marks. A mark is '!' and the tokens of its writers, each with its own end:
 -- '!token@ms,token@ms,'. A writer that died leaves a token that ends by itself, whatever the others do.
-local mark_clock = redis.call('TIME')
-local now_ms = tonumber(mark_clock[1]) * 1000 + math.floor(tonumber(mark_clock[2]) / 1000)
+local function now_in_ms()
+  local clock = redis.call('TIME')
+  return tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+end
 
 -- The living tokens of a mark but one, as text without the '!', and how many ms the last of them has left.
 local function others(mark, token)
   local left, most = '', 0
-  if type(mark) == 'string' and string.sub(mark, 1, 1) == '!' then
+  if type(mark) == 'string' and string.byte(mark) == 33 then -- '!'
+    local now_ms = now_in_ms()
     for name, ends in string.gmatch(mark, '([^!@,]+)@(%d+),') do
       local ms = tonumber(ends) - now_ms
       if name ~= token and ms > 0 then
