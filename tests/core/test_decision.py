@@ -88,7 +88,7 @@ def test_a_looser_hit_path_fails_the_same_check(case: Any) -> None:
 @example(
     (
         Policy(),
-        Entry(1, hot_until=NEVER, fresh_until=NEVER, usable_until=NEVER),
+        Entry(1, NEVER),
         clock_at(0, {}),
         0.0,
     ),

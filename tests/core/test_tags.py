@@ -181,7 +181,9 @@ def test_more_tags_than_the_limit_at_once_are_still_stamped() -> None:
 
 
 def an_entry(stamps: dict[str, bytes], *, epoch: int) -> Entry:
-    return Entry("v", hot_until=9.0, fresh_until=9.0, usable_until=9.0, stamps=stamps, epoch=epoch)
+    entry = Entry("v", 9.0)
+    entry.stamps, entry.epoch = stamps, epoch
+    return entry
 
 
 def test_an_entry_whose_stamps_still_match_is_taken_for_the_present_epoch() -> None:

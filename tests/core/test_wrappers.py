@@ -47,7 +47,7 @@ def compiled(
 
 def entry(value: Any) -> Entry:
     end = time.monotonic() + 60
-    return Entry(value, hot_until=end, fresh_until=end, usable_until=end)
+    return Entry(value, end)
 
 
 def one(x: Any) -> Any: ...

@@ -18,7 +18,7 @@ class Value:
 
 
 def entry(until: float, value: object = None) -> Entry:
-    return Entry(value, hot_until=until, fresh_until=until, usable_until=until)
+    return Entry(value, until)
 
 
 @pytest.mark.parametrize("ttl", [0.01, 1.0, 59.0, 300.0, 86_400.0, 3e7])

@@ -15,7 +15,7 @@ from cachewright.memory.store import MemoryStore
 
 
 def entry(value: Any = None, until: float = NEVER) -> Entry:
-    return Entry(value, hot_until=until, fresh_until=until, usable_until=until)
+    return Entry(value, until)
 
 
 def check_invariants(store: MemoryStore) -> None:

@@ -15,6 +15,8 @@ from cachewright._async.flights import AsyncFlights, Flight
 from cachewright._async.looking import AsyncLooker, Look
 from cachewright._async.redis import AsyncRedisStore
 from cachewright._async.writing import AsyncWriting
+from cachewright.core.entry import Entry
+from cachewright.core.tags import TagClock
 from cachewright.redis.commands import Commands
 
 Patch = pytest.MonkeyPatch
@@ -93,15 +95,13 @@ def news_set_the_clock(patch: Patch) -> None:
 
 
 def restamps_with_todays_epoch(patch: Patch) -> None:
-    in_memory = AsyncLooker.in_memory
+    def renew(self: TagClock, entry: Entry) -> bool:
+        if not self.matches(entry.stamps):
+            return False
+        entry.epoch = self.epoch
+        return True
 
-    def look(self: AsyncLooker, read: Any, **how: Any) -> Any:
-        decision, entry = in_memory(self, read, **how)
-        if entry is not None:
-            entry.epoch = self._engine.tags.epoch
-        return decision, entry
-
-    patch.setattr(AsyncLooker, "in_memory", look)
+    patch.setattr(TagClock, "renew", renew)
 
 
 def dooms_in_silence(patch: Patch) -> None:

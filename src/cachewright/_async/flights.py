@@ -5,7 +5,7 @@ Invariants kept here (design rules 1, 4, 6; tests/_async/test_races.py and its m
 - a flight can be doomed from before its first read at the server until after its entry is in L1: `land` and
   `invalidate` hold one lock, so an entry is either dropped or never put;
 - a doomed flight takes no new followers, and a verified read joins no flight at all;
-- the epoch on a landed entry is the one captured when the flight began.
+- a landed entry is served after its stamps were compared, whatever moved while it was under way.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ from cachewright._waits import aio
 from cachewright.core.entry import Entry
 from cachewright.core.tags import TagClock, key_tag
 from cachewright.memory.store import MemoryStore
+
+UNCOMPARED = -1
+"""An epoch at which nothing matched: the first hit compares the stamps, and takes the clock's own integer.
+
+The epoch of the flight would serve as well, and in a process that sets often each entry would own one, of 32 bytes.
+"""
 
 
 class Flight:
@@ -132,7 +138,7 @@ class AsyncFlights:
 
     def land(self, flight: Flight, entry: Entry, now: float, weight: int) -> bool:
         """Put what the flight brought into L1, unless an invalidation came first."""
-        entry.epoch = flight.epoch
+        entry.epoch = UNCOMPARED
         gone: list[Entry] = []  # freed after the lock: a finaliser may take locks of its own
         with self._lock:
             if flight.doomed or not self._clock.linked:

@@ -63,6 +63,8 @@ class AsyncRedisStore:
             return await self._send(commands) if commands else wire.Replies([], b"")
         pending = self.repairs.pending()
         repairs = self._repairs(pending)
+        if not commands and not repairs:
+            return wire.Replies([], b"")
         replies = await self._send([*repairs, *commands])
         failed = next(
             (v for v in replies.values[: len(repairs)] if isinstance(v, RemoteError)), None

@@ -79,7 +79,6 @@ class Looker:
             or (engine.debug and self._was_mutated(read.key, entry))
         ):
             return Decision.LOAD, None
-        epoch = engine.tags.epoch
         now = engine.monotonic()
         decision = decide(entry, read.policy, now, engine.tags)
         if decision is Decision.LOAD:
@@ -87,10 +86,8 @@ class Looker:
             return decision, entry if usable else None
         if self._lacks_key_stamp(read, entry) and not self._give_key_stamp(read, entry):
             return Decision.LOAD, None
-        if entry.epoch != epoch and engine.tags.matches(entry.stamps):
-            entry.epoch = (
-                epoch  # captured before the comparison: what moved since is seen next time
-            )
+        if entry.epoch != engine.tags.epoch:
+            engine.tags.renew(entry)
         if extend and isinstance(entry, SlidingEntry):
             entry.usable_until = entry.fresh_until = min(now + entry.window, entry.age_limit)
         return decision, entry

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from cachewright.core import envelope as env
 from cachewright.core.decision import refresh_point
-from cachewright.core.entry import ALWAYS, CachedError, Entry, SlidingEntry, Stamps
+from cachewright.core.entry import ALWAYS, CachedError, Entry, SlidingEntry, Stamps, StoredEntry
 from cachewright.core.envelope import Envelope, Kind, Likeness
 from cachewright.core.keys import KeySpace
 from cachewright.core.policy import AdaptiveTtl, Lifetime, Policy, as_float
@@ -191,16 +191,15 @@ def to_entry(
         or isinstance(value, CachedError)
         or isinstance(policy.ttl, AdaptiveTtl)
     )
-    return Entry(
-        value,
-        hot_until=ALWAYS if thoughtful else min(fresh, early),
-        refresh_from=early,
-        fresh_until=fresh,
-        usable_until=usable,
-        stamps=stamps,
-        cost=cost,
-        fill=fill,
-    )
+    entry = Entry(value, usable)
+    if fill:
+        entry = stored = StoredEntry(value, usable)
+        stored.cost, stored.fill = cost, fill
+    entry.hot_until = ALWAYS if thoughtful else min(fresh, early)
+    entry.refresh_from = early
+    entry.fresh_until = fresh
+    entry.stamps = stamps
+    return entry
 
 
 def clip(entry: Entry, policy: Policy, now: float) -> bool:
@@ -219,7 +218,9 @@ def to_sliding(value: Any, life: Lifetime, *, now: float, stamps: Stamps) -> Sli
     """An entry of a cache without a server whose life each access extends."""
     limit = now + life.usable
     end = min(now + life.window, limit)
-    entry = SlidingEntry(value, hot_until=ALWAYS, fresh_until=end, usable_until=end, stamps=stamps)
+    entry = SlidingEntry(value, end)
+    entry.hot_until = ALWAYS
+    entry.stamps = stamps
     entry.window = life.window
     entry.age_limit = limit
     return entry

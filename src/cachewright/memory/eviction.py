@@ -1,7 +1,7 @@
-"""Which entry leaves when room is needed: S3-FIFO's two queues, without lock, table or counters.
+"""Which entry leaves when room is needed: S3-FIFO's two queues and all weights, without lock or table.
 
-What must not be here: the table, the bounds and the counting (`memory.store`), and expiry beyond
-noticing that an entry met on the way is past its end.
+What must not be here: the table and the bounds (`memory.store`), and expiry beyond noticing that
+an entry met on the way is past its end.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import deque
 
 from cachewright.core.entry import Entry
-from cachewright.memory.ghost import Ghost
+from cachewright.memory.ghost import FINGERPRINT, FINGERPRINT_BITS, Ghost
 
 SMALL_SHARE = 10
 """The small queue is entitled to one part in ten of the weight held."""
 
-PROMOTED_AT = 2
+PROMOTED_AT = 1
 """Hits in the small queue that earn a place in the main one."""
 
 SLOW_HAND = 32
@@ -31,32 +31,51 @@ MOST_MOVES = 128
 class Queues:
     """S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023, 4.1).
 
-    Newcomers enter the small queue; those hit twice there go on to main, the others leave and are
-    remembered by the ghost; whoever returns while remembered enters main. Main is a clock whose
-    hand takes one hit off each entry it spares. Two departures from the paper: the caller may admit
-    to main at once (prefill), and main's hand also moves one entry every `SLOW_HAND` evictions,
-    without which a prefilled main keeps what nobody asks for.
+    Newcomers enter the small queue. Those hit there go on to main when their turn to leave comes,
+    and so do those that the ghost saw leave before; the others leave and are remembered by the
+    ghost. Main is a clock whose hand halves the hits of each entry it spares. Departures from the
+    paper: one hit promotes, and the hand halves, because what is wanted may change; the ghost is
+    asked about leavers and not about newcomers, so that one look does for both; the first entries
+    fill main at once; and main's hand also moves one entry every `SLOW_HAND` evictions, without
+    which a main filled so keeps what nobody asks for.
 
     An entry stays in its queue until the queue meets it. One that was dropped or replaced is
     *dead*: its `weight` is negated, because readers without a lock write `freq` and would undo a
     mark there. All methods need the owner's lock. Freed entries go into `gone`, for the owner to
     release without the lock: a finaliser may call back.
+
+    `held` is the weight of all live entries. `evictions` counts those that left for want of room,
+    `expired` those that were past their end when it was their turn.
     """
 
-    __slots__ = ("_turn", "dead", "dead_weight", "ghost", "main", "small", "small_weight")
+    __slots__ = (
+        "_turn",
+        "dead",
+        "dead_weight",
+        "evictions",
+        "expired",
+        "filling",
+        "ghost",
+        "held",
+        "main",
+        "small",
+        "small_weight",
+    )
 
     def __init__(self, ghost: Ghost) -> None:
         self.ghost = ghost
         self.main: deque[Entry] = deque()
         self.small: deque[Entry] = deque()
-        self.small_weight = 0
-        self.dead = 0
-        self.dead_weight = 0
-        self._turn = 0
+        self.held = self.small_weight = 0
+        self.dead = self.dead_weight = 0
+        self.evictions = self.expired = 0
+        self.filling = True
+        self._turn = 1
 
-    def admit(self, entry: Entry, to_main: bool) -> None:
-        """Queue a live entry that is in no queue."""
-        if to_main:
+    def admit(self, entry: Entry, to_main: bool = False) -> None:
+        """Queue a live entry that is in no queue; into main as well while that is being filled."""
+        self.held += entry.weight
+        if to_main or self.filling:
             self.main.append(entry)
         else:
             self.small.append(entry)
@@ -65,49 +84,65 @@ class Queues:
     def bury(self, entry: Entry) -> None:
         """Mark a live entry dead."""
         weight = entry.weight
+        self.held -= weight
         self.dead += 1
         self.dead_weight += weight
         entry.weight = -weight
 
-    def victim(self, now: float, held: int, gone: list[Entry]) -> Entry:
-        """Unqueue and return the live entry that should leave; there must be one.
+    def evict(self, now: float, gone: list[Entry]) -> Entry:
+        """Unqueue the live entry that should leave, into `gone`; there must be one. Ends filling.
 
-        `held` is the weight of all live entries. Spares at most `MOST_MOVES` others; the dead met
-        on the way are freed, which their own drop has paid for.
+        Spares at most `MOST_MOVES` others; the dead met on the way are freed, which their own drop
+        has paid for. In one piece, as every miss of a full store comes by.
         """
-        hand = self._turn == SLOW_HAND
-        if hand:
-            self._turn = 0
-            hand = (held - self.small_weight) * MAIN_FLOOR > held
-        if not self._turn:
-            self.ghost.fit(len(self.small) + len(self.main) - self.dead)
-        self._turn += 1
+        self.filling = False
+        self._turn -= 1
+        hand = not self._turn and self._turn_over()
         spare = MOST_MOVES
         while True:
-            over = self.small_weight * SMALL_SHARE > held and not hand
-            from_small = over or not self.main
-            hand = False
-            if from_small:
+            if (self.small_weight * SMALL_SHARE > self.held and not hand) or not self.main:
                 entry = self.small.popleft()
-                self.small_weight -= abs(entry.weight)
+                weight, hits = entry.weight, 0
+                self.small_weight -= weight if weight > 0 else -weight
+                if entry.freq < PROMOTED_AT and weight > 0:
+                    ghost = self.ghost  # what follows is `Ghost.meet`, without the call
+                    slots, digest = ghost.slots, hash(entry.key) % ghost.span
+                    slot = digest >> FINGERPRINT_BITS
+                    digest &= FINGERPRINT
+                    if slots[slot] != digest:
+                        slots[slot] = digest
+                        break
             else:
                 entry = self.main.popleft()
-            if entry.weight < 0:
+                weight, hits, hand = entry.weight, entry.freq >> 1, False
+                if not entry.freq and weight > 0:
+                    break
+            if weight < 0:
                 self._free(entry, gone)
-            elif entry.usable_until <= now:
-                return entry
-            elif spare and entry.freq >= (PROMOTED_AT if from_small else 1):
-                entry.freq = 0 if from_small else entry.freq - 1
+            elif spare and entry.usable_until > now:
+                entry.freq = hits
                 self.main.append(entry)
                 spare -= 1
             else:
-                if from_small:
-                    self.ghost.add(entry.key, entry.weight)
-                return entry
+                break
+        self.held -= weight
+        gone.append(entry)
+        if entry.usable_until > now:
+            self.evictions += 1
+        else:
+            self.expired += 1
+        return entry
 
-    def overfull(self, entries: int, held: int) -> bool:
-        """Whether the dead outnumber or outweigh the living enough to pay for `compact`."""
-        return self.dead > entries or self.dead_weight > held
+    def _turn_over(self) -> bool:
+        """What is done at the first eviction and every `SLOW_HAND` later; whether main's hand is to move."""
+        self._turn = SLOW_HAND
+        first = not len(self.ghost)
+        self.ghost.fit(len(self.small) + len(self.main) - self.dead)
+        return not first and (self.held - self.small_weight) * MAIN_FLOOR > self.held
+
+    def overfull(self, entries: int) -> bool:
+        """Whether the dead outnumber or outweigh the living, which pays for `compact`."""
+        return self.dead > entries or self.dead_weight > self.held
 
     def compact(self, gone: list[Entry]) -> None:
         """Free all the dead, in time proportional to both queues."""
@@ -122,17 +157,24 @@ class Queues:
         self.dead = self.dead_weight = 0
 
     def clear(self, gone: list[Entry]) -> None:
-        """Empty both queues. The ghost keeps its memory: what returns soon is still wanted."""
+        """Empty both queues, to be filled anew. The ghost keeps its memory: what returns is still wanted."""
         gone.extend(self.main)
         gone.extend(self.small)
         for entry in gone:
             entry.weight = abs(entry.weight)
         self.main.clear()
         self.small.clear()
-        self.small_weight = self.dead = self.dead_weight = 0
+        self.held = self.small_weight = self.dead = self.dead_weight = 0
+        self.filling = True
 
     def _free(self, entry: Entry, gone: list[Entry]) -> None:
         entry.weight = -entry.weight
         self.dead -= 1
         self.dead_weight -= entry.weight
         gone.append(entry)
+
+    def successor(self) -> Queues:
+        """Empty queues that go on counting, for a process in which these may be half changed."""
+        new = Queues(self.ghost)
+        new.evictions, new.expired = self.evictions, self.expired
+        return new

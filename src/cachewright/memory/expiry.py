@@ -42,9 +42,10 @@ class TimerWheel:
 
     A timer is the 64-bit hash of its key: eight bytes that keep neither key nor value alive, so a
     dropped entry leaves nothing behind but them. Timers for keys that are gone fall out when their
-    time comes, or when a third of all are such and the wheel is rebuilt from the table. A
-    key whose deadline has moved away is timed again when met, so extending one in place is free;
-    shortening one needs `add`. Two live keys with one hash: one of them is left to eviction.
+    time comes, or when there are half as many again as there were entries at the last look, and the
+    wheel is rebuilt from the table. A key whose deadline has moved away is timed again when met, so
+    extending one in place is free; shortening one needs `add`. Two live keys with one hash: one of
+    them is left to eviction.
 
     All methods need the owner's lock.
     """
@@ -54,6 +55,7 @@ class TimerWheel:
         "_buckets",
         "_high",
         "_low",
+        "_most",
         "_probe",
         "_table",
         "_until",
@@ -71,9 +73,12 @@ class TimerWheel:
         """Time `key` for `deadline`, in monotonic seconds; `inf` is never and is not kept."""
         if deadline == inf:
             return
-        if self.timers > len(self._table) * 3 // 2 + _SLACK:
-            self._rebuild(now)
-        self._set(hash(key), deadline, now)
+        if self.timers > self._most:
+            self._crowded(now)
+        if not (self._low <= deadline < self._high and now < self._until):
+            self._choose(deadline, now)
+        self._bucket.append(hash(key))
+        self.timers += 1
 
     def take(self, now: float, limit: int) -> list[Entry]:
         """Up to `limit` entries that have ended; an entry with two timers may come twice.
@@ -95,12 +100,20 @@ class TimerWheel:
                 self._set(digest, entry.usable_until, now)
         return found
 
+    def rebuild(self, now: float) -> None:
+        """Set all timers anew, from the table."""
+        self.clear()
+        for key, entry in self._table.items():
+            if entry.usable_until != inf:
+                self._set(hash(key), entry.usable_until, now)
+
     def clear(self) -> None:
         """Forget every timer."""
         self._buckets.clear()
         self._bucket: array[int] = array("q")
         self._low = self._high = inf
         self._until = -inf
+        self._most = _SLACK
         self.timers = 0
         self.due = inf
 
@@ -131,8 +144,9 @@ class TimerWheel:
             self._until = -inf
         return digest
 
-    def _rebuild(self, now: float) -> None:
-        self.clear()
-        for key, entry in self._table.items():
-            if entry.usable_until != inf:
-                self._set(hash(key), entry.usable_until, now)
+    def _crowded(self, now: float) -> None:
+        """Set all timers anew if a third of them are of keys that are gone; settle when to look again."""
+        most = len(self._table) * 3 // 2 + _SLACK
+        if self.timers > most:
+            self.rebuild(now)
+        self._most = most

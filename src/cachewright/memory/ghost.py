@@ -1,64 +1,53 @@
-"""Who left the small queue lately, by fingerprint: eight bytes a slot and never a key or a value.
+"""Who left the small queue lately, by fingerprint: two bytes for each entry held and never a key or a value.
 
 What must not be here: the queues, and any decision. A lost or false memory costs a little hit
-ratio and nothing else, which is why collisions push out.
+ratio and nothing else, which is why collisions push out and a fingerprint may be one byte.
 """
 
 from __future__ import annotations
 
-from array import array
+FINGERPRINT_BITS = 8
+FINGERPRINT = (1 << FINGERPRINT_BITS) - 1
 
-_LOW = 0xFFFF_FFFF
-_HIGH = _LOW << 32
-_FIRST_PAIRS = 32
+_SLOTS_EACH = 2
+"""Slots for each entry that is held. With more, too much is remembered where popularity stands still;
+with fewer, what returns is forgotten where it moves (docs/explanation/hit-ratios.md)."""
+
+_FIRST_SLOTS = 64
 
 
 class Ghost:
-    """A table of 32-bit fingerprints, each with a 32-bit sequence number that tells its age.
+    """A table of fingerprints, each in the one slot that its key names, until another takes that.
 
-    Age is the weight that has left since, in units of `2 ** shift`, so one number serves caches
-    bounded by entries and caches bounded by bytes. Slots go in pairs, the younger first; a third
-    fingerprint for a pair pushes the older out. Source: the ghost of fingerprints in Yang et
-    al., "FIFO queues are all you need for cache eviction", SOSP 2023, section 4.2.
+    With two slots for each entry held, a key is remembered for twice as many departures on average:
+    memory fades as `e ** (-departures / slots)`, where that of the paper (`memory.eviction`) ends at
+    once. So there is neither order nor clock, and a departure costs one read and one write. One
+    stranger in 256 is taken for somebody who was here before.
+
+    A hash modulo `span` is the number of the slot and, in its lowest bits, the fingerprint.
     """
 
-    __slots__ = ("_clock", "_shift", "_slots")
+    __slots__ = ("slots", "span")
 
-    def __init__(self, shift: int = 0) -> None:
-        self._shift = shift
-        self._clock = 0
-        self._slots: array[int] = array("Q")
+    def __init__(self) -> None:
+        self.slots = bytearray()
+        self.span = 0
 
     def __len__(self) -> int:
-        """The number of slots; the table weighs eight bytes times this."""
-        return len(self._slots)
+        """The number of slots, of one byte each."""
+        return len(self.slots)
 
     def fit(self, entries: int) -> None:
-        """Have at least one slot for each of `entries`. Growing forgets what was remembered."""
-        held = len(self._slots)
-        if entries > held:
-            pairs = max(entries if held else (entries + 1) // 2, _FIRST_PAIRS)
-            self._slots = array("Q", bytes(16 * pairs))
+        """Have room for so many entries at least. Growing forgets what was remembered."""
+        held, wanted = len(self.slots), max(_SLOTS_EACH * entries, _FIRST_SLOTS)
+        if wanted > held:  # by half more when it grows again, so that it does not grow often
+            self.slots = bytearray(wanted * 3 // 2 if held else wanted)
+            self.span = len(self.slots) << FINGERPRINT_BITS
 
-    def add(self, key: str, weight: int) -> None:
-        """Remember `key`, which just left. Needs `fit` first."""
-        slots, digest = self._slots, hash(key)
-        self._clock = clock = self._clock + weight
-        slot = digest % len(slots) | 1
-        slots[slot] = slots[slot - 1]
-        slots[slot - 1] = digest & _HIGH | clock >> self._shift & _LOW
-
-    def recalls(self, key: str, span: int) -> bool:
-        """Whether `key` left within the last `span` of weight."""
-        slots = self._slots
-        if not slots:
-            return False
-        digest = hash(key)
-        slot = digest % len(slots) | 1
-        fingerprint = digest & _HIGH
-        sequence = slots[slot - 1] ^ fingerprint
-        if sequence > _LOW:
-            sequence = slots[slot] ^ fingerprint
-            if sequence > _LOW:
-                return False
-        return (self._clock >> self._shift) - sequence & _LOW <= span >> self._shift
+    def meet(self, key: str) -> bool:
+        """Whether `key` was met lately; from now on it was. Needs `fit` first."""
+        digest = hash(key) % self.span
+        slot, fingerprint = digest >> FINGERPRINT_BITS, digest & FINGERPRINT
+        known = self.slots[slot] == fingerprint
+        self.slots[slot] = fingerprint
+        return known

@@ -14,14 +14,13 @@ import sys
 from threading import RLock
 from weakref import WeakSet
 
-from cachewright.core.entry import Entry
+from cachewright.core.entry import NEVER, Entry
 from cachewright.errors import ConfigurationError
 from cachewright.memory.eviction import PROMOTED_AT, Queues
 from cachewright.memory.expiry import TimerWheel
 from cachewright.memory.ghost import Ghost
 
 _EXPIRED_PER_PUT = 8
-_GHOST_BITS = 28
 
 
 class MemoryStore:
@@ -35,8 +34,6 @@ class MemoryStore:
     only here. Everything else takes one short lock, which a signal handler or a finaliser may
     re-enter. In a forked child the lock is fresh, and a store that another thread was changing at
     the moment of the fork starts empty.
-
-    `evictions` counts entries that left for want of room, `expired` those freed past their end.
     """
 
     def __init__(self, *, max_entries: int = 10_000, max_bytes: int | None = None) -> None:
@@ -47,13 +44,9 @@ class MemoryStore:
         self.max_bytes = max_bytes
         self._ceiling = sys.maxsize if max_bytes is None else max_bytes
         self.table: dict[str, Entry] = {}
-        self.evictions = 0
-        self.expired = 0
-        self._bytes = 0
-        self._filling = True
-        self._ghost = Ghost(max(0, (max_bytes or 0).bit_length() - _GHOST_BITS))
-        self._queues = Queues(self._ghost)
+        self._queues = Queues(Ghost())
         self._wheel = TimerWheel(self.table)
+        self._torn = False
         self._lock = RLock()
         _stores.add(self)
 
@@ -64,7 +57,17 @@ class MemoryStore:
     @property
     def bytes(self) -> int:
         """The sum of the weights of all entries."""
-        return self._bytes
+        return self._queues.held
+
+    @property
+    def evictions(self) -> int:
+        """How many entries left for want of room."""
+        return self._queues.evictions
+
+    @property
+    def expired(self) -> int:
+        """How many entries were freed past their end."""
+        return self._queues.expired
 
     def keys(self) -> list[str]:
         """All keys, in no useful order."""
@@ -87,23 +90,38 @@ class MemoryStore:
         `gone`: a list that takes what left, for callers who hold a lock of their own.
         """
         gone = [] if gone is None else gone  # freed after the lock: a finaliser may take others
-        with self._lock:
-            if now >= self._wheel.due:
+        lock = self._lock
+        try:
+            lock.acquire()  # half of what `with` costs, and like it no place for a signal in between
+            if now >= self._wheel.due or self._torn:
                 self._expire(now, _EXPIRED_PER_PUT, gone)
-            old = self.table.get(key)
-            if weight > self._ceiling:
-                if old is not None:
-                    self._remove(old, gone)
-                return False
-            if weight < 1:
-                weight = 1
-            if old is None:
-                self._insert(key, entry, now=now, weight=weight, gone=gone)
-            elif old is not entry or weight != entry.weight:
-                self._replace(old, entry, now=now, weight=weight, gone=gone)
-            # The timer of an entry replaced by one that ends later will find that one.
-            if old is None or old is entry or not old.usable_until <= entry.usable_until:
+            table = self.table
+            if key in table or weight < 1 or weight > self._ceiling or entry.weight < 0:
+                return self._put_rarely(key, entry, now=now, weight=weight, gone=gone)
+            queues = self._queues
+            while len(table) >= self.max_entries or queues.held + weight > self._ceiling:
+                # It is gone already if a finaliser got in between.
+                table.pop(queues.evict(now, gone).key, None)
+            entry.key = key
+            entry.freq = 0
+            entry.weight = weight
+            queues.held += weight  # what follows is `admit`, without the call
+            if queues.filling:
+                queues.main.append(entry)
+            else:
+                queues.small.append(entry)
+                queues.small_weight += weight
+            table[key] = entry
+            if entry.usable_until != NEVER:
                 self._wheel.add(key, entry.usable_until, now)
+        except BaseException:  # a signal handler raised: the next `put` mends what is half done
+            self._torn = True  # perhaps without the lock, and then for nothing
+            raise
+        finally:
+            try:  # noqa: SIM105 - `suppress` costs as much as the lock
+                lock.release()
+            except RuntimeError:  # a signal handler raised while we waited for it
+                pass
         return True
 
     def drop(self, key: str, *, gone: list[Entry] | None = None) -> Entry | None:
@@ -131,8 +149,6 @@ class MemoryStore:
             self._queues.clear(gone)
             self.table.clear()
             self._wheel.clear()
-            self._bytes = 0
-            self._filling = True
 
     def expire(self, now: float, limit: int = 100) -> int:
         """Free up to `limit` entries whose `usable_until` has passed; the number freed.
@@ -146,77 +162,79 @@ class MemoryStore:
 
     def _expire(self, now: float, limit: int, gone: list[Entry]) -> int:
         freed = 0
+        if self._torn:
+            self._mend(now, gone)
         for entry in self._wheel.take(now, limit):
             if self.table.get(entry.key) is entry:  # a key may have had two timers
                 self._remove(entry, gone)
                 freed += 1
-        self.expired += freed
+        self._queues.expired += freed
         return freed
 
-    def _insert(
+    def _mend(self, now: float, gone: list[Entry]) -> None:
+        """Queue and time anew what the table has."""
+        self._queues.clear(gone)
+        self._queues.filling = False
+        for entry in self.table.values():
+            entry.weight = abs(entry.weight)
+            self._queues.admit(entry, to_main=True)
+        self._wheel.rebuild(now)
+        self._torn = False
+
+    def _put_rarely(
         self, key: str, entry: Entry, *, now: float, weight: int, gone: list[Entry]
-    ) -> None:
-        if entry.weight < 0:  # dropped, and put again before its queue has met it
-            self._queues.compact(gone)
-        table = self.table
-        if len(table) >= self.max_entries or self._bytes + weight > self._ceiling:
-            self._make_room(self.max_entries - 1, self._ceiling - weight, now=now, gone=gone)
-        entry.key = key
-        entry.freq = 0
-        entry.weight = weight
-        self._queues.admit(entry, self._filling or self._ghost.recalls(key, self._bytes))
-        self._bytes += weight
-        table[key] = entry
+    ) -> bool:
+        """`put` of what replaces another, has no proper weight, or was dropped and is still queued."""
+        old = self.table.get(key)
+        if weight > self._ceiling:
+            if old is not None:
+                self._remove(old, gone)
+            return False
+        weight = max(weight, 1)
+        if old is None:
+            if entry.weight < 0:
+                self._queues.compact(gone)
+                entry.weight = weight  # also when it is in the queues of another store
+            return self.put(key, entry, now, weight, gone=gone)
+        if old is not entry or weight != entry.weight:
+            self._replace(old, entry, now=now, weight=weight, gone=gone)
+        # The timer of an entry replaced by one that ends later will find that one.
+        if old is entry or not old.usable_until <= entry.usable_until:
+            self._wheel.add(key, entry.usable_until, now)
+        return True
 
     def _replace(
         self, old: Entry, entry: Entry, *, now: float, weight: int, gone: list[Entry]
     ) -> None:
-        self._bytes -= old.weight
-        self._queues.bury(old)
-        if entry.weight < 0 or self._queues.overfull(len(self.table), self._bytes):
-            self._queues.compact(gone)
-        self._make_room(self.max_entries, self._ceiling - weight, now=now, gone=gone)
+        queues = self._queues
+        queues.bury(old)
+        if entry.weight < 0 or queues.overfull(len(self.table)):
+            queues.compact(gone)
+        while queues.held + weight > self._ceiling:
+            self.table.pop(queues.evict(now, gone).key, None)
         entry.key = old.key
         entry.freq = old.freq
         entry.weight = weight
-        self._queues.admit(entry, self._filling or old.freq >= PROMOTED_AT)
-        self._bytes += weight
+        queues.admit(entry, old.freq >= PROMOTED_AT)
         self.table[old.key] = entry
-
-    def _make_room(self, entries: int, weight: int, *, now: float, gone: list[Entry]) -> None:
-        """Evict until no more than `entries`, of no more than `weight` together, are left."""
-        table, victim_of = self.table, self._queues.victim
-        while len(table) > entries or self._bytes > weight:
-            self._filling = False
-            victim = victim_of(now, self._bytes, gone)
-            gone.append(victim)
-            self._bytes -= victim.weight
-            table.pop(victim.key, None)  # gone already if a finaliser got in between
-            if victim.usable_until <= now:
-                self.expired += 1
-            else:
-                self.evictions += 1
 
     def _remove(self, entry: Entry, gone: list[Entry]) -> None:
         del self.table[entry.key]
-        self._bytes -= entry.weight
         self._queues.bury(entry)
-        if self._queues.overfull(len(self.table), self._bytes):
+        if self._queues.overfull(len(self.table)):
             self._compact(gone)
 
     def _compact(self, gone: list[Entry]) -> None:
         """Free the dead; a store found less than half full fills its main queue first again."""
         self._queues.compact(gone)
-        if 2 * len(self.table) < self.max_entries and 2 * self._bytes < self._ceiling:
-            self._filling = True
+        if 2 * len(self.table) < self.max_entries and 2 * self.bytes < self._ceiling:
+            self._queues.filling = True
 
     def _renew_after_fork(self) -> None:
         if not self._lock.acquire(blocking=False):  # its holder does not exist here
             self.table.clear()
-            self._queues = Queues(self._ghost)
+            self._queues = self._queues.successor()
             self._wheel = TimerWheel(self.table)
-            self._bytes = 0
-            self._filling = True
         self._lock = RLock()
 
 

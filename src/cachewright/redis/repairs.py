@@ -45,13 +45,13 @@ class Repairs:
         """Remember what failed, and the writer whose mark it was to end."""
         with self._lock:
             self._serial += 1
-            self.is_empty = False
             for name in [("key", key) for key in keys] + [("tag", tag) for tag in tags]:
                 self._names[name] = self._serial
             if token and len(self._tokens) < MOST_TOKENS:
                 self._tokens[token] = self._serial
             if len(self._names) > self._limit:
                 self._names = {("tag", NAMESPACE): self._serial}
+            self.is_empty = not self._names
 
     def pending(self) -> Pending:
         """All of it, with the serial number to confirm it by."""

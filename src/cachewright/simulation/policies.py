@@ -48,7 +48,7 @@ def cachewright(entries: int) -> Access:
             if entry.freq < 3:
                 entry.freq += 1
             return True
-        put(key, Entry(None, hot_until=NEVER, fresh_until=NEVER, usable_until=NEVER), 0.0)
+        put(key, Entry(None, NEVER), 0.0)
         return False
 
     return access
