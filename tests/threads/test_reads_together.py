@@ -186,6 +186,20 @@ def test_a_thread_that_is_interrupted_while_it_waits_takes_no_turn_with_it(
     assert server._under_way == 0
 
 
+def test_who_need_not_queue_is_sent_on_when_another_thread_waits_for_the_same_key() -> None:
+    server = Rehearsal()
+    with busy(server) as pool:
+        read = waiting(server, pool, 1)[0]
+        same, other = (
+            (wire.pack_argument(name), wire.pack_one("GET", name)) for name in ("k0", "k1")
+        )
+        assert server.get(*same, BUDGET, queue=False) is None
+        alone = pool.submit(lambda: server.get(*other, BUDGET, queue=False))
+        eventually(lambda: len(server._queue) == 2)
+        server.gate.set()
+        assert (read.result(BUDGET), alone.result(BUDGET)) == (b"k0", (b"k1", NODE))
+
+
 # -------------------------------------------------------------------- on a real server
 
 KEYS = [f"k{n}" for n in range(40)]

@@ -63,7 +63,7 @@ class Glancer:
         self._like: tuple[int, bytes, Likeness | None, Stamps] = -1, b"", None, {}
         """(epoch, node, what the last entry has in common with others, its stamps, which matched at that epoch)."""
 
-    def _may(self, store: RedisStore, policy: Policy, tags: Tags = ()) -> bool:
+    def _may(self, store: RedisStore, policy: Policy, tags: Tags | None = None) -> bool:
         """Whether nothing has to be thought of first."""
         return (
             store.is_calm
@@ -108,15 +108,18 @@ class Glancer:
     # ---------------------------------------------------------------- one key
 
     def glance(
-        self, store: RedisStore, key: str, policy: Policy, tags: Tags = ()
+        self, store: RedisStore, key: str, policy: Policy, tags: Tags | None = None
     ) -> Any:
-        """The value of a fresh and plain entry, or a `Glance` for the long way. `store`: the glancer's."""
+        """The value of a fresh and plain entry, or a `Glance` for the long way. `store`: the glancer's.
+
+        `tags`: of one who can load. Behind others who want the key it does not wait, since on the long way all share.
+        """
         if not self._may(store, policy, tags) or (named := self._named(key)) is None:
             return NOT_TAKEN
         engine, clock = self._engine, self._clock
         epoch = clock.epoch
         try:
-            asked = store.pipe.get(*named, self._budget)
+            asked = store.pipe.get(*named, self._budget, queue=tags is None)
             if asked is None:
                 return NOT_TAKEN
             data, node = asked

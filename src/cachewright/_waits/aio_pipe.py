@@ -56,8 +56,13 @@ class Pipe:
         link = self._ready(timeout)
         return None if link is None else link.ask_one(packed, timeout)
 
-    def get(self, name: bytes, packed: bytes, timeout: float) -> Asked | None:
-        """As `one` for the GET of a key; `name` is the key as an argument, to be asked for together with others."""
+    def get(
+        self, name: bytes, packed: bytes, timeout: float, *, queue: bool = True
+    ) -> Asked | None:
+        """As `one` for the GET of a key; `name` is the key as an argument, to be asked for together with others.
+
+        Nobody queues here, so `queue` means nothing.
+        """
         link = self._ready(timeout)
         return None if link is None else link.get(name, packed, timeout)
 

@@ -77,15 +77,20 @@ class Gathering:
         """One round trip for one command: its reply and the node's id; None where no socket is idle. Raises `RemoteError`."""
         raise NotImplementedError
 
-    def get(self, name: bytes, packed: bytes, timeout: float) -> Asked | None:
+    def get(
+        self, name: bytes, packed: bytes, timeout: float, *, queue: bool = True
+    ) -> Asked | None:
         """What a key holds and the node's id; None where no socket is idle. `packed` is the GET for `name`, an argument.
 
+        `queue=False`: None as well, rather than wait behind another thread that waits for the same key.
         Raises `RemoteError`.
         """
         waiter = None
         with self._lock:
             if self._under_way < self._most:
                 self._under_way += 1
+            elif not queue and any(other.name == name for other in self._queue):
+                return None
             else:
                 waiter = _Waiter(name)
                 self._queue.append(waiter)
