@@ -39,9 +39,9 @@ def behind_glance(cache: AsyncCache, write: Callable[[], Any]) -> None:
     ways = {"get": pipe.get, "one": pipe.one}
 
     def behind(way: Callable[..., Any]) -> Callable[..., Any]:
-        async def overtaken(*asked: Any) -> Any:
+        async def overtaken(*asked: Any, **how: Any) -> Any:
             vars(pipe).update(ways)
-            reply = await way(*asked)
+            reply = await way(*asked, **how)
             await write()
             return reply
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cachewright._sync.flights import Flights
+from cachewright._sync.glancing import NOT_TAKEN
 from cachewright._sync.looking import Looker
 from cachewright.core.entry import Entry
 
@@ -28,7 +29,7 @@ def believes_glances_of_any_epoch(patch: Patch) -> None:
     def look_trustingly(
         self: Looker, store: Any, read: Any, flight: Any, **how: Any
     ) -> Any:
-        if read.glance is not None:
+        if read.glance is not None and read.glance is not NOT_TAKEN:
             read.glance.epoch = flight.epoch
         return look(self, store, read, flight, **how)
 

@@ -39,9 +39,9 @@ def behind_glance(cache: Cache, write: Callable[[], Any]) -> None:
     ways = {"get": pipe.get, "one": pipe.one}
 
     def behind(way: Callable[..., Any]) -> Callable[..., Any]:
-        def overtaken(*asked: Any) -> Any:
+        def overtaken(*asked: Any, **how: Any) -> Any:
             vars(pipe).update(ways)
-            reply = way(*asked)
+            reply = way(*asked, **how)
             write()
             return reply
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from cachewright import Cache, Policy, Timeouts
+from cachewright import MISSING, Cache, Policy, Timeouts
 from cachewright._waits import threads_gets
 from cachewright._waits.threads_gets import LEAST, Asked, Gathering
 from cachewright.embedded import EmbeddedServer
 from cachewright.errors import RemoteTimeout, RemoteUnavailable
 from cachewright.redis import wire
+from cachewright.testing import RecordingListener
 from rig.waiting import eventually
 
 NODE = b"node"
@@ -206,24 +208,30 @@ KEYS = [f"k{n}" for n in range(40)]
 FAR = Policy(ttl=60, l1_ttl=0, timeouts=Timeouts(call=5.0, connect=5.0))
 
 
-def wrong_answers(url: str, namespace: str) -> int:
-    """How many of the reads of many threads brought another key's value."""
-    with Cache(url, namespace=namespace, policy=FAR) as cache:
+def wrong_answers(url: str, namespace: str) -> Counter[str]:
+    """How many of the reads of many threads brought nothing, and how many another key's value."""
+    wrong: Counter[str] = Counter()
+    heard = RecordingListener()
+    with Cache(url, namespace=namespace, policy=FAR, listeners=[heard]) as cache:
         assert all(cache.set_many({key: key for key in KEYS}).values())
 
-        def read(key: str) -> int:
-            return sum(cache.get(key) != key for _ in range(100))
+        def read(key: str) -> None:
+            for _ in range(100):
+                value = cache.get(key)
+                if value != key:
+                    wrong["nothing" if value is MISSING else "another's"] += 1
 
         with ThreadPoolExecutor(len(KEYS)) as pool:
-            wrong = sum(pool.map(read, KEYS))
+            list(pool.map(read, KEYS))
         assert cache.engine.stats.l2_glances.value > 0
         assert cache.engine.store is not None
         assert cache.engine.store.pipe._under_way == 0
+        assert [event for event in heard.events if event.error is not None] == []
         return wrong
 
 
 def test_forty_threads_get_each_its_own_key(valkey: EmbeddedServer, namespace: str) -> None:
-    assert wrong_answers(valkey.url, namespace) == 0
+    assert wrong_answers(valkey.url, namespace) == Counter()
 
 
 def test_replies_that_are_shared_out_of_step_reach_the_wrong_threads(
@@ -238,4 +246,4 @@ def test_replies_that_are_shared_out_of_step_reach_the_wrong_threads(
         return share(asked, others)
 
     monkeypatch.setattr(Gathering, "_share", staticmethod(shifted))
-    assert wrong_answers(valkey.url, namespace) > 0
+    assert wrong_answers(valkey.url, namespace)["another's"] > 0
