@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import codecs, contention, growth, l1, l2, memory, stampedes, tags
+from benchmarks import codecs, contention, growth, l1, l2, memory, stampedes, tags, writes
 from benchmarks.rows import Row
 
 ROWS: tuple[Row, ...] = tuple(
@@ -16,6 +16,7 @@ ROWS: tuple[Row, ...] = tuple(
             *tags.ROWS,
             *growth.ROWS,
             *stampedes.ROWS,
+            *writes.ROWS,
         ),
         key=lambda row: row.number,
     )

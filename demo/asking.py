@@ -27,6 +27,7 @@ class Desk:
 
     def __init__(self, url: str, database: Database, plan: Plan) -> None:
         self.plan = plan
+        self.database_url = database.url
         self._url = url
         self._database = database
         self._loads: Counter[str] = Counter()

@@ -40,6 +40,10 @@ class Database(Protocol):
     def title(self) -> str:
         """Product and version, for people."""
 
+    @property
+    def url(self) -> str:
+        """As SQLAlchemy spells it, for other connections to the same database."""
+
     def ask(self, sql: str, parameters: Parameters) -> list[Row]:
         """The rows, as dicts by column name."""
 

@@ -31,6 +31,7 @@ class PostgreSQL:
 
     def __init__(self, address: str, pool: ConnectionPool[psycopg.Connection[Row]]) -> None:
         self._address = address
+        self.url = address.replace("postgresql:", "postgresql+psycopg:", 1)
         self._pool = pool
         version = self.ask("SELECT current_setting('server_version') AS version", {})
         self.title = f"PostgreSQL {version[0]['version']}"

@@ -19,7 +19,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
-from demo import data
+from demo import data, showing
 from demo.database import Loaded
 from demo.questions import Plan
 from demo.results import Change, Check, Crowd, Findings, Timing
@@ -74,6 +74,9 @@ class Report:
         self._crowds(findings.crowds, findings.timings)
         self.head("One write, and every answer made from it is new")
         self._change(findings.change, plan)
+        self.head(showing.HEAD)
+        self._console.print(showing.matrix(findings.patterns))
+        self.say(showing.LEGEND)
         self.head("Checked")
         self._checks(findings.checks)
 

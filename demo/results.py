@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from demo.data import Value
+from demo.matrix import Pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,7 @@ class Findings:
     crowds: list[Crowd]
     timings: list[Timing]
     change: Change
+    patterns: list[Pattern]
     checks: list[Check]
 
     @property

@@ -27,6 +27,7 @@ class SQLite:
 
     def __init__(self, path: Path) -> None:
         self.title = f"SQLite {sqlite3.sqlite_version}"
+        self.url = f"sqlite:///{path}"
         self._path = path
         self._mine = threading.local()
         self._all: list[sqlite3.Connection] = []

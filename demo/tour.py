@@ -1,4 +1,4 @@
-"""The tour: crowds on a cold cache, how fast answers are, and what one changed flight does.
+"""The tour: crowds on a cold cache, how fast answers are, what one changed flight does, and the patterns compared.
 
 What must not be here: printing.
 """
@@ -9,7 +9,7 @@ import time
 from statistics import median
 
 from cachewright import Cache
-from demo import crowds
+from demo import crowds, patterns
 from demo.asking import Desk
 from demo.change import change
 from demo.questions import Question
@@ -24,11 +24,13 @@ def tour(desk: Desk) -> Findings:
     coroutines, of_coroutines = crowds.coroutines(desk)
     times, of_times = timings(desk)
     changed, of_change = change(desk)
+    matrix, of_patterns = patterns.matrix(desk.database_url)
     return Findings(
         crowds=[threads, coroutines],
         timings=times,
         change=changed,
-        checks=[*of_threads, *of_coroutines, *of_times, *of_change],
+        patterns=matrix,
+        checks=[*of_threads, *of_coroutines, *of_times, *of_change, *of_patterns],
     )
 
 

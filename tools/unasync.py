@@ -26,7 +26,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOMS = ("src/cachewright", "tests")
+ROOMS = ("src/cachewright", "src/cachewright/patterns", "tests", "tests/patterns")
 NOTICE = "# Generated from _async/{} by tools/unasync.py. Do not edit.\n"
 RENAMED = {
     "__aenter__": "__enter__",

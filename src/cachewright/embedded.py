@@ -13,6 +13,7 @@ of production: a server that dies with one of its clients is no shared cache.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib
 import os
 import secrets
@@ -213,8 +214,9 @@ class EmbeddedServer:
         self._refuse_in_child()
         if self._child is None or not self._child.running:
             return
-        for number in (signal.SIGTERM, signal.SIGCONT):
-            os.kill(self._child.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it may end by the first of them
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                os.kill(self._child.pid, number)
         self._child.join(STOP_TIMEOUT)
         if self._child.running:
             self.kill()

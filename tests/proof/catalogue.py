@@ -23,6 +23,7 @@ from proof import (
     stale_set,
     tag_race,
     workers,
+    write_through,
 )
 from proof.experiment import Experiment
 
@@ -44,4 +45,5 @@ EXPERIMENTS: list[Experiment] = [
     absent_keys.EXPERIMENT,
     skewed_clocks.EXPERIMENT,
     source_down.EXPERIMENT,
+    write_through.EXPERIMENT,
 ]

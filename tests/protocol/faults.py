@@ -23,6 +23,7 @@ from protocol.state import (
     Step,
     Writer,
     put,
+    writer_of,
 )
 from protocol.turn import Steps
 
@@ -33,8 +34,8 @@ def steps(setup: Setup, state: State) -> Steps:
         for at, message in enumerate(queue):
             if at == 0 or queue[at - 1] != message:
                 yield from _delivers(setup, state, p, at)
-    if setup.evict:
-        yield from _evicts(setup, state)
+    yield from _evicts(setup, state)
+    yield from _runs_out(setup, state)
     for p, process in enumerate(state.processes):
         if process.link != UP:
             yield _link_moves(setup, state, p)
@@ -104,7 +105,9 @@ def _link_moves(setup: Setup, state: State, p: int) -> Step:
 
 
 def _has_told(me: Writer) -> bool:
-    return me.phase == "invalidates" and not me.pending
+    return me.phase in {"fills", "gives back", "lands"} or (
+        me.phase == "invalidates" and not me.pending
+    )
 
 
 # -------------------------------------------------------------------- eviction
@@ -138,6 +141,27 @@ def _evicts(setup: Setup, state: State) -> Steps:
         yield _drops(spent, "the sequence", sequence=server.LINEAGE)
 
 
+def _runs_out(setup: Setup, state: State) -> Steps:
+    """The token of a writer that died ends by itself, here earlier and there later; those of others stay."""
+    for index, me in enumerate(state.actors):
+        if me.phase != "crashed" or "r" not in setup.evict:
+            continue
+        for key, lease in enumerate(state.server.leases):
+            if isinstance(lease, frozenset) and not lease.isdisjoint({index, ~index}):
+                left = _without(setup, lease, index)
+                leases = put(state.server.leases, key, left)
+                yield _drops(state, f"the token of w{index} in k{key}", leases=leases)
+        for slot, stamp in enumerate(state.server.stamps):
+            if isinstance(stamp, frozenset) and not stamp.isdisjoint({index, ~index}):
+                stamps = put(state.server.stamps, slot, _without(setup, stamp, index))
+                yield _drops(state, f"the token of w{index} in t{slot}", stamps=stamps)
+
+
+def _without(setup: Setup, mark: Mark, token: int) -> Mark | None:
+    left = mark - {token, ~token}
+    return (server.flagged(left) if setup.rules.run_out_flags else left) or None
+
+
 def _drops(state: State, what: str, **changes: Any) -> Step:
     at = state.server._replace(**changes)
     return Step(f"the server drops {what}", state._replace(server=at))
@@ -148,7 +172,7 @@ def _may_go(setup: Setup, state: State, name: tuple[str, int], mark: Mark) -> bo
     if not setup.rules.marks_hold:
         return True
     for token in mark:
-        me = state.actors[token]
+        me = state.actors[writer_of(token)]
         assert isinstance(me, Writer)
         again = me.phase == "reasserts" and name not in me.pending and ("all",) not in me.pending
         if again or me.phase == "commits":

@@ -236,6 +236,41 @@ holds("is woken whatever happens to the key", *(UNTAGGED_HERE, UNTAGGED, DROPS),
 holds("is woken by a write under way", HERE, WAITS, MARKS, wakes=True, large=True)
 holds("two wait", UNTAGGED_HERE, UNTAGGED, Read(2, tags=()), tags=0, processes=3, wakes=True)
 
+# -------------------------------------------------------------------- the fill after a write
+
+FILLS, FILLS_TOO = (Write(p, (0,), (0,), two_phase=True, fills=True) for p in (0, 1))
+FILLS_CARRYING = Write(0, (0,), (0,), two_phase=True, fills=True, carries=(1,))
+BOTH_TAGS = Read(1, 0, (0, 1))
+
+holds("fill", READ, HERE, FILLS, warm=(0, 1), large=True)
+holds("fill, one reader", READ, FILLS, warm=(1,))
+holds("fill, all is evicted", READ, FILLS, evict="eslm", warm=(1,), large=True)
+holds("fill, writer dies", READ, FILLS, evict="lm", crash=(0,), warm=(1,))
+holds("fill, two writers", FILLS, FILLS_TOO, evict="s")
+holds("fill, two writers and a reader", READ, FILLS, FILLS_TOO)
+holds("fill, two writers, evicted", FILLS, FILLS_TOO, evict="slm", large=True)
+holds("fill, two writers, one dies", FILLS, FILLS_TOO, evict="mr", crash=(1,))
+holds("fill, two writers in one process", FILLS, FILLS, HERE, large=True)
+holds("fill, and a write that is told by key", HERE, FILLS, Write(1, (0,)), evict="s")
+holds("fill, and a write that is told by tag", HERE, FILLS, MOVES, warm=(0,))
+holds("fill, and a write of a tag that it carries", FILLS_CARRYING, Write(1, tags=(1,)), tags=2)
+holds(
+    "fill, and a write of a tag that it carries, read",
+    *(BOTH_TAGS, FILLS_CARRYING, Write(1, tags=(1,))),
+    tags=2,
+    large=True,
+)
+holds(
+    "fill, and a tag that it carries is marked",
+    *(BOTH_TAGS, FILLS_CARRYING, Write(1, tags=(1,), two_phase=True)),
+    tags=2,
+    large=True,
+)
+holds("fill, link is lost", HERE, FILLS, MOVES, link=(0,), large=True)
+holds("fill wakes who waits", WAITS, FILLS, wakes=True)
+holds("fill wakes who waits, two writers", WAITS, FILLS, FILLS_TOO, wakes=True, large=True)
+holds("fill, server is replaced", READ, FILLS, failover=(0,), warm=(1,), large=True)
+
 # -------------------------------------------------------------------- nodes that are replaced
 
 holds("server is replaced", READ, Read(0, verified=True), MOVES, failover=(0,), warm=(), large=True)

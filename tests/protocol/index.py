@@ -149,6 +149,35 @@ _LOST = "test_a_mark_that_was_lost_is_made_and_told_again_before_the_commit"
 _ours("reasserts", "asserts_nothing_again", _LOST)
 _ours("reassertion_tells", "asserts_again_in_silence", _LOST)
 
+_FILLS, _FILLED = "patterns._async.weakened_fills", "patterns._async.test_filling"
+
+
+def _fill(rule: str, function: str, test: str) -> None:
+    INDEX[rule] = (Mutant(f"{_FILLS}.{function}", f"{_FILLED}.{test}"),)
+
+
+_fill(
+    "fill_alone",
+    "fills_beside_others",
+    "test_if_who_is_not_alone_filled_an_older_row_would_stay",
+)
+_fill("fill_flags", "flags_nobody", "test_without_the_flag_an_older_row_lands")
+_fill(
+    "run_out_flags",
+    "forgets_who_ran_out",
+    "test_without_the_flag_of_who_ran_out_the_older_row_lands",
+)
+_fill(
+    "fill_stamps",
+    "rereads_its_own_stamps",
+    "test_if_the_stamps_were_read_again_for_the_fill_a_tag_moved_in_between_would_not_count",
+)
+_fill(
+    "fill_before",
+    "rereads_the_carried_stamps",
+    "test_if_the_carried_stamps_were_read_at_the_end_it_is",
+)
+
 _ours(
     "tells_last",
     "tells_before_the_server_has_moved",

@@ -6,9 +6,10 @@ What must not be here: the server, and the order in which things happen.
 from __future__ import annotations
 
 from protocol.rules import Rules
-from protocol.setup import Read, Setup
+from protocol.setup import Read, Setup, Write
 from protocol.state import (
     NOTICED,
+    OVER,
     UP,
     Kept,
     Message,
@@ -101,17 +102,22 @@ def move_epoch(setup: Setup, state: State, p: int) -> State:
     """Whatever carries the present epoch of the process carries a past one."""
     process = state.processes[p]
     memory = tuple(kept and kept._replace(current=False) for kept in process.memory)
-    actors = tuple(
+    actors: tuple[Reader | Writer, ...] = tuple(
         me._replace(current=False)
-        if isinstance(me, Reader) and me.current and what.process == p and _has_begun(me)
+        if me.current and what.process == p and (_has_begun(me) or fills(what, me))
         else me
         for me, what in zip(state.actors, setup.actors, strict=True)
     )
     return _with(state._replace(actors=actors), p, process._replace(memory=memory))
 
 
-def _has_begun(me: Reader) -> bool:
-    return flying(me) or me.phase in {"restamps", "glances"}
+def _has_begun(me: Reader | Writer) -> bool:
+    return flying(me) or (isinstance(me, Reader) and me.phase in {"restamps", "glances"})
+
+
+def fills(what: Read | Write, me: Reader | Writer) -> bool:
+    """Whether this is a write that has a flight to land its value with."""
+    return isinstance(what, Write) and what.fills and me.phase not in OVER
 
 
 def doom(
@@ -122,7 +128,9 @@ def doom(
         return state
     return state._replace(
         actors=tuple(
-            _doomed(setup, me)
+            me._replace(doomed=True)
+            if what.process == p and fills(what, me) and _depends(what, keys, slots)
+            else _doomed(setup, me)
             if isinstance(what, Read)
             and what.process == p
             and flying(me)
@@ -131,6 +139,12 @@ def doom(
             for me, what in zip(state.actors, setup.actors, strict=True)
         )
     )
+
+
+def _depends(what: Read | Write, keys: tuple[int, ...], slots: tuple[int, ...]) -> bool:
+    assert isinstance(what, Write)
+    tags = (*what.tags, *what.carries)
+    return not (set(what.keys).isdisjoint(keys) and set(tags).isdisjoint(slots))
 
 
 def _doomed(setup: Setup, me: Reader | Writer) -> Reader | Writer:

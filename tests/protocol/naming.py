@@ -64,7 +64,9 @@ def _kept(kept: Kept | None, met: Names) -> Kept | None:
 
 def _actor(me: Reader | Writer, met: Names) -> Reader | Writer:
     if isinstance(me, Writer):
-        return me._replace(news=_each(me.news, met)) if me.news else me
+        if not (me.news or me.stamps):
+            return me
+        return me._replace(news=_each(me.news, met), stamps=_each(me.stamps, met))
     return me._replace(
         said=_slots(me.said, met),
         got=_entry(me.got, met) if isinstance(me.got, Entry) else me.got,

@@ -53,6 +53,13 @@ class Rules:
     reasserts: bool = True  # the marks are not looked at again before the commit
     reassertion_tells: bool = True  # a mark made again is not published again
 
+    # The fill after a write.
+    fill_alone: bool = True  # a writer fills although others' tokens stand
+    fill_flags: bool = True  # who ends, or invalidates, flags no token that stands
+    run_out_flags: bool = True  # a token that runs out flags none of those that stand
+    fill_stamps: Literal["made", "reread"] = "made"  # the stamps are read again after phase 2
+    fill_before: bool = True  # stamps that the write does not move are read at its end
+
     # A cluster: a batch is one command for each node, in any order.
     tells_last: bool = True  # the message may leave before the last node has answered
     key_stamp_first: bool = True  # the stamp of a part's key may be read after its entry

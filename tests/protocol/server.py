@@ -40,7 +40,7 @@ def names(state: State) -> list[int]:
     for process in state.processes:
         found += _in_process(process)
     for me in state.actors:
-        found += _in_reader(me) if isinstance(me, Reader) else _ints(me.news)
+        found += _in_reader(me) if isinstance(me, Reader) else _ints((*me.news, *me.stamps))
     for messages in state.bus:
         for message in messages:
             found += _ints(message.stamps)
@@ -145,11 +145,11 @@ def drop_key(setup: Setup, server: Server, key: int, token: int) -> Server:
     """invalidate.lua for one key: entry, lease and stamp go; the marks of others stay."""
     lease = server.leases[key]
     if is_mark(lease) or setup.rules.key_revokes_lease:
-        kept = _others(setup.rules, lease, token) or None
+        kept = _left(setup, lease, token) or None
         server = server._replace(leases=put(server.leases, key, kept))
     server = server._replace(entries=put(server.entries, key, None))
     for slot in setup.key_slot(key):
-        left = _others(setup.rules, server.stamps[slot], token) or None
+        left = _left(setup, server.stamps[slot], token) or None
         server = server._replace(stamps=put(server.stamps, slot, left))
     return server
 
@@ -157,7 +157,7 @@ def drop_key(setup: Setup, server: Server, key: int, token: int) -> Server:
 def move_tag(setup: Setup, state: State, slot: int, token: int) -> Server:
     """invalidate.lua for one tag: a new stamp, unless others have marked it."""
     server = state.server
-    left = _others(setup.rules, server.stamps[slot], token)
+    left = _left(setup, server.stamps[slot], token)
     beside = put(server.beside, slot, server.beside[slot] - {token})
     return server._replace(
         stamps=put(server.stamps, slot, left or fresh(state)),
@@ -169,7 +169,31 @@ def move_tag(setup: Setup, state: State, slot: int, token: int) -> Server:
 def _others(rules: Rules, mark: Lease | Stamp, token: int) -> Mark:
     if not isinstance(mark, frozenset):
         return NOBODY
-    return mark - {token} if rules.mark_tokens else NOBODY
+    return mark - {token, ~token} if rules.mark_tokens else NOBODY
+
+
+def _left(setup: Setup, mark: Lease | Stamp, token: int) -> Mark:
+    """The tokens that stand when this one has ended: somebody may have committed since their writers began."""
+    left = _others(setup.rules, mark, token)
+    return flagged(left) if setup.flags and setup.rules.fill_flags else left
+
+
+def flagged(mark: Mark) -> Mark:
+    """All of these tokens, flagged."""
+    return frozenset(token if token < 0 else ~token for token in mark)
+
+
+def clean(setup: Setup, mark: Lease | Stamp, token: int) -> bool:
+    """Whether nobody can have committed since this writer: its token stands, alone and without a flag."""
+    if not isinstance(mark, frozenset) or token not in mark:
+        return False
+    return mark == {token} or not setup.rules.fill_alone
+
+
+def _joined(setup: Setup, mark: Lease | Stamp, token: int) -> Mark:
+    """The mark with this token in it, which stays flagged if it was."""
+    mine = ~token if isinstance(mark, frozenset) and ~token in mark else token
+    return _others(setup.rules, mark, token) | {mine}
 
 
 def mark_key(setup: Setup, server: Server, key: int, token: int) -> tuple[bool, Server]:
@@ -178,12 +202,12 @@ def mark_key(setup: Setup, server: Server, key: int, token: int) -> tuple[bool, 
     made = not _holds(old, token)
     server = server._replace(
         entries=put(server.entries, key, None),
-        leases=put(server.leases, key, _others(setup.rules, old, token) | {token}),
+        leases=put(server.leases, key, _joined(setup, old, token)),
     )
     for slot in setup.key_slot(key):
         stamp = server.stamps[slot]
         made = made or not _holds(stamp, token)
-        marked = _others(setup.rules, stamp, token) | {token}
+        marked = _joined(setup, stamp, token)
         server = server._replace(stamps=put(server.stamps, slot, marked))
     return made, server
 
@@ -196,12 +220,12 @@ def mark_tag(setup: Setup, server: Server, slot: int, token: int) -> tuple[bool,
             beside=put(server.beside, slot, beside | {token})
         )
     old = server.stamps[slot]
-    marked = _others(setup.rules, old, token) | {token}
+    marked = _joined(setup, old, token)
     return not _holds(old, token), server._replace(stamps=put(server.stamps, slot, marked))
 
 
 def _holds(mark: Lease | Stamp, token: int) -> bool:
-    return isinstance(mark, frozenset) and token in mark
+    return isinstance(mark, frozenset) and not mark.isdisjoint({token, ~token})
 
 
 def raise_sequence(server: Server) -> Server:

@@ -53,6 +53,10 @@ class Write:
     two_phase: bool = False
     unrelated: bool = False
     """Writes what no reader here depends on."""
+    fills: bool = False
+    """Fills its key with what it has committed."""
+    carries: tuple[int, ...] = ()
+    """Tags of the value that it fills beyond those that it writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Setup:
     warm: tuple[int, ...] | None = None
     """None: all is empty. Else version 0 lies at the server, and in the memory of these processes."""
     evict: str = ""
-    """What the server may drop: e(ntries) l(eases) s(tamps) m(arks) q (the sequence)."""
+    """What the server may drop: e(ntries) l(eases) s(tamps) m(arks) q (the sequence) r (tokens of who died run out)."""
     crash: tuple[int, ...] = ()
     """Processes that may die."""
     link: tuple[int, ...] = ()
@@ -85,6 +89,8 @@ class Setup:
     listeners: frozenset[int] = field(init=False)
     """The processes in which anything could be served; the news for the others make no difference."""
     set_by_news: bool = field(init=False)
+    flags: bool = field(init=False)
+    """Whether tokens are flagged: only where somebody fills, since nobody else looks at it."""
 
     def __post_init__(self) -> None:
         parts: dict[int, tuple[int, ...]] = {}
@@ -96,6 +102,8 @@ class Setup:
         reading = {each.process for each in self.actors if isinstance(each, Read)}
         object.__setattr__(self, "listeners", frozenset(reading.union(self.warm or ())))
         object.__setattr__(self, "set_by_news", self.rules.clock == "set")
+        fills = any(isinstance(each, Write) and each.fills for each in self.actors)
+        object.__setattr__(self, "flags", fills)
 
     @property
     def slots(self) -> int:

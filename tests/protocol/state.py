@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeVar
 
 Mark = frozenset[int]
-"""The tokens of the writers that are writing."""
+"""The tokens of the writers that are writing; that of writer n is n, or ~n when it is flagged."""
 Stamp = int | Mark | None
 """What the server holds for a slot: a stamp (1, 2, ...), a mark, or nothing."""
 Stamps = tuple[int | None, ...]
@@ -121,6 +121,12 @@ class Writer(NamedTuple):
     pending: tuple[Command, ...] = ()
     made: bool = False
     news: Stamps = ()
+    stamps: Stamps = ()
+    """Of a writer that fills: what its value will carry, as far as it is known."""
+    version: int = 0
+    current: bool = True
+    """Whether the epoch stands as it was when phase 2 was sent."""
+    doomed: bool = False
 
 
 class State(NamedTuple):
@@ -173,6 +179,11 @@ def is_mark(value: object) -> bool:
 OVER = frozenset({"idle", "done", "crashed"})
 """The phases of who does nothing."""
 NOT_FLYING = OVER | {"follows", "restamps", "again", "glances"}
+
+
+def writer_of(token: int) -> int:
+    """Whose token this is, flagged or not."""
+    return token if token >= 0 else ~token
 
 
 def flying(me: Reader | Writer) -> bool:

@@ -215,7 +215,7 @@ async def test_an_entry_is_re_stamped_with_the_epoch_from_before_the_comparison(
         await read(cache, source)
         await cache.invalidate(tags=["of something else"])
         source.value = "new"
-        moved = []
+        moved: list[str] = []
 
         class Overtaken(dict[str, bytes]):
             """Known stamps: an invalidation has been carried out when one of them is compared."""

@@ -10,6 +10,9 @@ from typing import Any
 from protocol.holding import (
     BOTH_KEYS,
     CLUSTER,
+    FILLS,
+    FILLS_CARRYING,
+    FILLS_TOO,
     FINDS,
     FIRST,
     HERE,
@@ -27,6 +30,7 @@ from protocol.setup import Read, Write
 from protocol.weakened_reads import VERIFIED_HERE, rule, weaker
 
 SCENARIOS: list[Scenario] = []
+MOVES_THERE = Write(1, tags=(0,))
 
 
 def caught(
@@ -141,6 +145,53 @@ caught(
     **DYING,
     rules=rule(reassertion_tells=False),
     expects="e",
+)
+
+# -------------------------------------------------------------------- the fill after a write
+
+caught(
+    "fill beside the marks of others",
+    FILLS,
+    FILLS_TOO,
+    crash=(1,),
+    evict="mr",
+    rules=rule(fill_alone=False),
+    expects="e",
+)
+caught("ends flag nobody", FILLS, FILLS_TOO, rules=rule(fill_flags=False), expects="d")
+caught(
+    "invalidations flag nobody", FILLS, Write(1, (0,)), rules=rule(fill_flags=False), expects="d"
+)
+caught(
+    "who dies leaves no flag",
+    FILLS,
+    FILLS_TOO,
+    crash=(1,),
+    evict="mr",
+    rules=rule(run_out_flags=False),
+    expects="e",
+)
+caught(
+    "stamps are read again for the fill",
+    FILLS,
+    MOVES_THERE,
+    rules=rule(fill_stamps="reread"),
+    expects="d",
+)
+caught(
+    "carried stamps are read at the end",
+    *(FILLS_CARRYING, Write(1, tags=(1,))),
+    tags=2,
+    rules=rule(fill_before=False),
+    expects="d",
+)
+caught(
+    "fill without its lease",
+    FILLS,
+    Write(1, (0,)),
+    tags=1,
+    rules=rule(lease_checked=False),
+    expects="d",
 )
 
 # -------------------------------------------------------------------- a cluster

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from protocol import local, server
+from protocol import filling, local, server
 from protocol.setup import Setup, Write
 from protocol.state import Command, Message, Server, State, Step, Writer
 from protocol.turn import Steps, WriteTurn
@@ -67,10 +67,12 @@ def marks(turn: WriteTurn) -> Steps:
         yield _marks(turn, command)
     if not turn.me.pending:
         again, rules = turn.me.phase == "reasserts", turn.rules
+        stamps = turn.me.stamps
         if again or not rules.reasserts:
-            me = Writer("commits")
+            me = Writer("commits", stamps=stamps, doomed=turn.me.doomed)
         else:
-            me = Writer("reasserts", pending=_commands(turn))
+            pending = _commands(turn)
+            me = Writer("reasserts", pending=pending, stamps=stamps, doomed=turn.me.doomed)
         told = (turn.me.made and rules.reassertion_tells) if again else rules.mark_tells
         yield _local_half(turn, me) if told else turn.step("is told that it is marked", me)
 
@@ -94,7 +96,7 @@ def _marks(turn: WriteTurn, command: Command) -> Step:
     tells = turn.rules.reassertion_tells if again else turn.rules.mark_tells
     if command in (ALL, TELL) and made and tells:
         step = step._replace(state=_tell(turn, step.state, 1))
-    return step
+    return step if again else filling.notes_others(turn, step)
 
 
 # -------------------------------------------------------------------- the commit, and phase 2
@@ -109,7 +111,8 @@ def _commits(turn: WriteTurn) -> Step:
     version = turn.state.source + (not turn.what.unrelated)
     after = "invalidates" if turn.rules.local_half == "after" else "drops first"
     floor = 0 if turn.what.unrelated else version
-    me = Writer(after, floor, pending=_commands(turn))
+    me = Writer(after, floor, pending=_commands(turn), version=version)
+    me = me._replace(stamps=turn.me.stamps, doomed=turn.me.doomed)
     step = turn.step(f"commits v{version}", me)
     return step._replace(state=step.state._replace(source=version))
 
@@ -123,7 +126,9 @@ def invalidates(turn: WriteTurn) -> Steps:
     """invalidate.lua; after the reply the local half."""
     for command in _may_run(turn):
         yield _invalidates(turn, command)
-    if not turn.me.pending:
+    if not turn.me.pending and turn.what.fills:
+        yield filling.drops_and_learns(turn, _local_half)
+    elif not turn.me.pending:
         me = Writer("done", turn.me.floor)
         if turn.rules.local_half == "after":
             yield _local_half(turn, me)
@@ -149,6 +154,8 @@ def _invalidates(turn: WriteTurn, command: Command) -> Step:
     after = turn.step(
         f"invalidates {_spell(command)}", me._replace(pending=pending), server=state.server
     )
+    if turn.what.fills:
+        after = filling.leases(turn, after)
     last = command in (ALL, TELL) or (turn.rules.prefix_scanned and not pending)
     return after._replace(state=_tell(turn, after.state, 2)) if last else after
 
@@ -198,4 +205,7 @@ PHASES: dict[str, Callable[[WriteTurn], Steps]] = {
     "commits": commits,
     "drops first": drops_first,
     "invalidates": invalidates,
+    "fills": filling.fills,
+    "gives back": filling.gives_back,
+    "lands": filling.lands,
 }

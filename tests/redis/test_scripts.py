@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
+from cachewright._async.engine import AsyncEngine
 from cachewright._async.redis import AsyncRedisStore
 from cachewright.core.keys import KeySpace
 from cachewright.core.policy import Timeouts
 from cachewright.errors import RemoteUnavailable
+from cachewright.options import Options
+from cachewright.patterns._async.partitions import AsyncPartitions
+from cachewright.patterns._async.queue import AsyncQueue, Write
+from cachewright.patterns.changes import Queued
+from cachewright.patterns.queue_options import QueueOptions
 from cachewright.redis.replies import Ask
 from cachewright.redis.scripts import FENCED, NAMES, PARTS, loading, script
 from cachewright.redis.target import Target
@@ -89,7 +95,34 @@ async def everything_sent() -> list[tuple[Any, ...]]:
     for verb in verbs:
         with pytest.raises(RemoteUnavailable):
             await verb
-    return [command for command in sent if command[0] == "EVALSHA"]
+    return [command for command in [*sent, *await queued()] if command[0] == "EVALSHA"]
+
+
+async def queued() -> list[tuple[Any, ...]]:
+    """What the verbs of a queue send."""
+    sent: list[tuple[Any, ...]] = []
+    options = QueueOptions(partitions=1)
+    engine = AsyncEngine("redis://localhost:1/0", Options(namespace="ns"))
+
+    class Queue(AsyncQueue):
+        async def ask(self, commands: Any, *, closing: Any = ()) -> Any:
+            sent.extend(commands)
+            raise RemoteUnavailable("nothing is sent")
+
+    queue = Queue(engine, "q", options, table="t:table:q")
+    workers, place = AsyncPartitions(queue, lease=1.0), queue.places[0]
+    entry = Queued(b"1-0", "1-0", "k", b"id", "put", b"x")
+    verbs = [
+        queue.enqueue([Write("k", "put", b"id", b"x", "t:row")], "00"),
+        workers.muster(),
+        workers.take(place, 1, again=True),
+        workers.move([entry], place.stream, place.parked, place=place),
+        workers.uncover(place, {"k": "1-0"}),
+    ]
+    for verb in verbs:
+        with pytest.raises(RemoteUnavailable):
+            await verb
+    return sent
 
 
 def test_every_lua_file_is_used_and_every_script_is_loaded_and_named_by_its_digest() -> None:

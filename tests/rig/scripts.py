@@ -56,7 +56,12 @@ class Room:
         held = self.get(name)
         if held is None or not held.startswith(b"!"):
             return None
-        return [token.partition("@")[0] for token in held.decode()[1:].split(",") if token]
+        tokens = [token.partition("@")[0] for token in held.decode()[1:].split(",") if token]
+        return [token.removeprefix("~") for token in tokens]
+
+    def flagged(self, name: str) -> list[str]:
+        """Those tokens of a mark that are flagged."""
+        return [each.partition("@")[0] for each in self.get(name).decode().split("~")[1:]]
 
     def get(self, name: str) -> Any:
         return self.client.get(self.name(name))

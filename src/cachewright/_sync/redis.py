@@ -110,6 +110,11 @@ class RedisStore:
             self._tell("breaker_opened", error=error)
 
     @property
+    def commands(self) -> Commands:
+        """What this process sends, for `ask`."""
+        return self._commands
+
+    @property
     def is_calm(self) -> bool:
         """Whether nothing has to be thought of before a read: no repair, no failure."""
         return self.breaker.is_calm and self.repairs.is_empty

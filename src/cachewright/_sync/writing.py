@@ -15,7 +15,9 @@ from types import TracebackType
 from typing import Self
 
 from cachewright._sync.engine import Engine
+from cachewright._sync.flights import Flight
 from cachewright._sync.leases import Leases
+from cachewright._sync.redis import RedisStore
 from cachewright.core.policy import Seconds, seconds
 from cachewright.errors import ConfigurationError, RemoteError
 
@@ -44,9 +46,12 @@ class Writing:
         self._engine = engine
         self._keys = keys
         self._tags = tags
-        self._strict = strict
+        self._refuses = strict or engine.policy.on_error == "raise"
+        """Whether it does not go on when the server cannot be told."""
         self._limit = limit
         self._token = secrets.token_hex(12)
+        self._flights: list[Flight] = []
+        """Flights of its own, which it does not doom itself."""
         self._keeping = leases.keeping(self._renew, every=limit / 3, limit=float("inf"))
 
     def __enter__(self) -> Self:
@@ -72,24 +77,24 @@ class Writing:
         made = 0
         try:
             if store is not None:
-                made = store.mark(
-                    self._keys,
-                    self._tags,
-                    self._token,
-                    lasting=self._limit,
-                    renewing=renewing,
-                )
+                made = self._mark_at(store, renewing=renewing)
         except RemoteError as error:
             made = 1
             engine.stats.count("remote_errors")
             engine.tell("remote_error", detail="mark", error=error)
             if store is not None:
                 store.repairs.add(self._keys, self._tags)
-            if self._strict or engine.policy.on_error == "raise":
+            if self._refuses:
                 raise
         finally:
             if made or always_tell:
-                engine.flights.invalidate(self._keys, self._tags)
+                engine.flights.invalidate(self._keys, self._tags, but=self._flights)
+
+    def _mark_at(self, store: RedisStore, *, renewing: bool) -> int:
+        """Mark at the server; how many marks had to be made."""
+        return store.mark(
+            self._keys, self._tags, self._token, lasting=self._limit, renewing=renewing
+        )
 
     def _renew(self) -> None:
         self._mark(renewing=True)

@@ -10,7 +10,13 @@ from importlib import import_module
 
 import click
 
-COMMANDS = {"simulate": "simulate"}
+COMMANDS = {
+    "simulate": "simulate",
+    "choose": "choose",
+    "warm": "warm",
+    "worker": "worker",
+    "dead-letters": "dead_letters",
+}
 """Command → the module of this folder that has it."""
 
 

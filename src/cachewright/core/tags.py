@@ -43,8 +43,13 @@ def prefix_tag(prefix: str) -> str:
 
 
 def table_tag(table: str) -> str:
-    """How every layer spells a dependency on a whole table, before `user_tag`."""
+    """How every layer spells a dependency on what a whole table holds, before `user_tag`: any write to it moves this."""
     return "table:" + spell(table)
+
+
+def rows_tag(table: str) -> str:
+    """What every cached row of a table carries, for writes that do not name their rows; those that do move `row_tag`."""
+    return "rows:" + spell(table)
 
 
 def row_tag(table: str, *key: object) -> str:

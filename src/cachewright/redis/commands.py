@@ -57,7 +57,13 @@ class Commands:
         self, keys: Sequence[str], tags: Sequence[str], *, token: str
     ) -> list[Command]:
         """Drop keys and move tags; ends the mark of `token`, "" for none."""
-        return self._changes("invalidate", keys, tags, token)
+        return self._changes("invalidate", keys, tags, token, "")
+
+    def endings(
+        self, keys: Sequence[str], tags: Sequence[str], *, token: str, lease: float
+    ) -> list[Command]:
+        """The same, and the writer gets leases of so many seconds to fill the keys with what it has written."""
+        return self._changes("invalidate", keys, tags, token, round(lease * 1000))
 
     def marks(
         self,

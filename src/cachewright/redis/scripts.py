@@ -20,13 +20,18 @@ NAMES = (
     "acquire",
     "count",
     "discard",
+    "enqueue",
     "fill",
     "invalidate",
     "mark",
+    "move",
+    "muster",
     "renew",
+    "settle",
     "slide",
     "stamps",
     "store",
+    "take",
     "touch",
 )
 
@@ -34,9 +39,10 @@ NAMES = (
 PARTS: dict[str, tuple[str, ...]] = {
     "acquire": ("fence",),
     "count": ("fence",),
+    "enqueue": ("fence", "marks"),
     "invalidate": ("marks",),
     "mark": ("fence", "marks"),
-    "store": ("fence",),
+    "store": ("fence", "marks"),
     "touch": ("fence",),
 }
 """What several verbs begin with."""

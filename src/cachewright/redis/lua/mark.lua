@@ -16,8 +16,9 @@ local function mark(key)
   if renewing and not held then
     return 0
   end
-  local left, ms = others(old, token)
-  local value = '!' .. left .. token .. '@' .. ms_text(now_in_ms() + ttl) .. ','
+  local left, ms, own = others(old, token)
+  local flag = (own == 'flagged' or own == 'gone') and '~' or ''
+  local value = '!' .. left .. flag .. token .. '@' .. ms_text(now_in_ms() + ttl) .. ','
   local done = redis.pcall('SET', key, value, 'PX', ms_text(math.max(ms, ttl)))
   if done.err then
     -- Memory is short: what was there is destroyed all the same, and the writer hears that it is not marked.

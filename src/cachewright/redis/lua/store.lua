@@ -5,6 +5,9 @@
 -- Reply: 1 stored, 0 something else is there, -1 a write is under way and nothing may be filled
 local held = redis.pcall('GET', KEYS[2])
 if type(held) == 'string' and string.sub(held, 1, 1) == '!' then
+  -- Who wants to store may have read what was committed after the writers' own commits. Where memory is too short
+  -- to say so, it is too short for their fills.
+  redis.pcall('SET', KEYS[2], '!' .. flagged(string.sub(held, 2)), 'KEEPTTL')
   return -1
 end
 if ARGV[3] ~= '*' then

@@ -1,0 +1,257 @@
+# Who drains what, and when.
+"""The worker of a write-behind: takes its share of the partitions, and drains each when it is due.
+
+A partition is due when it holds a batch, when its oldest entry is `interval` seconds old, or when somebody flushes.
+Invariants kept here (tests/patterns/_async/test_draining.py would catch their loss):
+- at most one worker drains a partition: its lease is renewed while it does, and given back or run out before another's
+  begins. That is for efficiency; what keeps a worker that was frozen from doing harm is the position (`shards`);
+- a worker that fails goes on later; nothing that it was handed is forgotten.
+What must not be here: what happens to the entries (`shards`), the server's verbs (`partitions`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cachewright._async.cache import AsyncCache
+from cachewright._waits import aio
+from cachewright.core.policy import seconds
+from cachewright.core.tags import user_tag
+from cachewright.errors import CodecError, RemoteError
+from cachewright.observe.events import logger
+from cachewright.patterns._async.applying import Drainage
+from cachewright.patterns._async.enqueuing import AsyncEnqueuer
+from cachewright.patterns._async.partitions import AsyncPartitions, Glimpse, Overtaken
+from cachewright.patterns._async.queue import AsyncQueue
+from cachewright.patterns._async.shards import AsyncShard, Away
+from cachewright.patterns.changes import numbers_of, pause
+from cachewright.patterns.queue_options import QueueOptions
+
+
+class AsyncWorker:
+    """One worker of one queue. Starts and stops; starts again in another process or loop."""
+
+    def __init__(
+        self,
+        cache: AsyncCache,
+        queue: AsyncQueue,
+        *,
+        source: Any,
+        options: QueueOptions,
+        merging: Callable[[Any, Mapping[str, Any]], Any],
+    ) -> None:
+        self._cache = cache
+        self._engine = cache.engine
+        self._queue = queue
+        self._batch = options.batch
+        self._interval = seconds("interval", options.interval)
+        self._lease = seconds("lease", options.lease)
+        self.drainage = Drainage(
+            cache,
+            source,
+            AsyncEnqueuer(cache, queue, options.policy or cache.policy, rows=str(source.name)),
+            options.batch,
+            options.deliveries,
+            merging,
+            [user_tag(tag) for tag in options.dirties],
+        )
+        self._started = False
+        self._begin_anew()
+        cache.engine.on_leave.append(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._background = aio.Background("cachewright-worker")
+        self._nudged = aio.Event()
+        self._ended = aio.Event()
+        self._stopping = False
+        self._started = False
+        self._partitions = AsyncPartitions(self._queue, lease=self._lease)
+        self._held: dict[int, AsyncShard] = {}
+        self._busy: set[int] = set()
+        self._held_until = 0.0
+        self._next_renewal = 0.0
+        self._next_complaint = 0.0
+        self._queued = 0
+        self._applied = 0
+
+    # ---------------------------------------------------------------- life
+
+    @property
+    def token(self) -> str:
+        """What this worker is called on the server."""
+        return self._partitions.token
+
+    @property
+    def holds(self) -> list[int]:
+        """The partitions that are this worker's now."""
+        return sorted(self._held)
+
+    @property
+    def applied(self) -> int:
+        """Entries that this worker has brought to the source."""
+        return self._applied + sum(shard.applied for shard in self._held.values())
+
+    def start(self) -> None:
+        """Begin, in the background. Does nothing where it has begun."""
+        if self._started:
+            return
+        with self._engine.lock:
+            begin, self._started = not self._started, True
+        if begin:
+            self._background.start(self._run)
+
+    async def stop(self, grace: float = 0.5) -> None:
+        """End, and give the partitions back. A batch that the source has not taken within `grace` seconds is left to it.
+
+        Whether it is applied then, the recorded position decides, as for any worker that died.
+        """
+        if not self._started:
+            return
+        self._stopping = True
+        self._nudged.set()
+        await self._ended.wait(grace)
+        await self._background.close(grace)
+        await self._leave()
+        self._started = False
+
+    async def _leave(self) -> None:
+        try:
+            await self._partitions.release([shard.place for shard in self._held.values()])
+            await self._partitions.muster(leaving=True)
+        except RemoteError as error:  # the leases run out by themselves
+            self._engine.tell("remote_error", detail="release", error=error)
+        self._applied = self.applied
+        self._held = {}
+
+    def nudge(self) -> None:
+        """Look now."""
+        self._nudged.set()
+
+    def queued(self, count: int) -> None:
+        """So many changes were queued by this process: a batch may be full."""
+        self._queued += count
+        if self._queued >= self._batch:
+            self._queued = 0
+            self._nudged.set()
+
+    # ---------------------------------------------------------------- rounds
+
+    async def _run(self) -> None:
+        failures = 0
+        try:
+            while not self._stopping:
+                try:
+                    await self._round()
+                    failures, rest = 0, min(self._interval / 4, self._lease / 6)
+                except Exception as error:  # noqa: BLE001 - the server is away: entries and leases are safe there
+                    self._engine.stats.count("remote_errors")
+                    self._engine.tell("remote_error", detail="worker", error=error)
+                    rest = pause(failures, first=0.05, most=1.0, draw=self._engine.draw())
+                    failures += 1
+                if not self._stopping:
+                    await self._nudged.wait(rest)
+                    self._nudged.clear()
+        finally:
+            self._ended.set()
+
+    async def _round(self) -> None:
+        # Leases run in the server's real time, whatever the cache's clock says.
+        now = time.monotonic()
+        if now >= self._next_renewal:
+            await self._keep_share(now)
+            self._next_renewal = now + self._lease / 3
+        shards = [shard for number, shard in self._held.items() if number not in self._busy]
+        if not shards:
+            return
+        wanted = await self._partitions.flush_asked()
+        server_now, glimpses = await self._partitions.glance([shard.place for shard in shards])
+        for shard, glimpse in zip(shards, glimpses, strict=True):
+            if self._is_due(shard, glimpse, server_now, wanted):
+                self._busy.add(shard.place.number)
+                self._background.start(self._drain, shard)
+
+    def _is_due(self, shard: AsyncShard, glimpse: Glimpse, now: float, wanted: float) -> bool:
+        monotonic = self._engine.monotonic()
+        if monotonic < shard.due:
+            return False
+        if monotonic >= shard.next_due or glimpse.newest_parked > shard.newest_parked:
+            return True
+        if not glimpse.oldest:
+            return False
+        since = numbers_of(glimpse.oldest)[0] / 1000
+        return glimpse.entries >= self._batch or since <= wanted or now - since >= self._interval
+
+    async def _drain(self, shard: AsyncShard) -> None:
+        try:
+            await shard.drain(lambda: self._must_stop(shard))
+        except Overtaken:
+            self._next_renewal = 0.0  # whose it is, the next round will see
+        except (RemoteError, CodecError) as error:
+            shard.postpone()
+            self._engine.stats.count("remote_errors")
+            self._engine.tell("remote_error", detail="worker", error=error)
+        except Exception as error:  # noqa: BLE001 - a source may raise anything; nothing is lost
+            cause = error.__cause__ if isinstance(error, Away) else error
+            self._source_away(shard, cause, shard.postpone())
+        finally:
+            self._busy.discard(shard.place.number)
+
+    def _source_away(self, shard: AsyncShard, cause: BaseException | None, pause_: float) -> None:
+        """Told, and logged as well: a queue that only grows must not do so in silence. Once a minute."""
+        self._engine.tell("source_away", detail=f"next try in {pause_:.1f} s", error=cause)
+        now = time.monotonic()
+        if now < self._next_complaint:
+            return
+        self._next_complaint = now + 60.0
+        logger.warning(
+            "queue %s, partition %d: the source takes nothing (%s); next try in %.1f s",
+            self._queue.name,
+            shard.place.number,
+            type(cause).__name__,
+            pause_,
+        )
+
+    def _must_stop(self, shard: AsyncShard) -> bool:
+        mine = self._held.get(shard.place.number) is shard
+        return self._stopping or not mine or time.monotonic() >= self._held_until
+
+    # ---------------------------------------------------------------- the share
+
+    async def _keep_share(self, now: float) -> None:
+        """Renew what is held; take what is free, or give up what is too much, so that all workers have alike."""
+        live = await self._partitions.muster()
+        held = list(self._held.values())
+        kept = await self._partitions.renew([shard.place for shard in held])
+        for shard, mine in zip(held, kept, strict=True):
+            if not mine:
+                self._drop(shard)
+        self._held_until = now + self._lease
+        share = -(-len(self._queue.places) // max(live, 1))
+        await self._give_up(len(self._held) - share)
+        await self._take(share - len(self._held))
+
+    def _drop(self, shard: AsyncShard) -> None:
+        self._applied += shard.applied
+        self._held.pop(shard.place.number, None)
+
+    async def _give_up(self, excess: int) -> None:
+        if excess <= 0:
+            return
+        idle = [shard for number, shard in self._held.items() if number not in self._busy][:excess]
+        for shard in idle:
+            self._drop(shard)
+        await self._partitions.release([shard.place for shard in idle])
+
+    async def _take(self, room: int) -> None:
+        free = [place for place in self._queue.places if place.number not in self._held]
+        # Begun at another place by each worker, so that they do not ask for the same ones.
+        start = int(self.token[:8], 16) % len(self._queue.places)
+        free = free[start:] + free[:start]
+        while free and room > 0:
+            some, free = free[:room], free[room:]
+            for place, mine in zip(some, await self._partitions.acquire(some), strict=True):
+                if mine:
+                    self._held[place.number] = AsyncShard(self.drainage, self._partitions, place)
+                    room -= 1

@@ -1,0 +1,392 @@
+# The queue of one write-behind, on the server.
+"""The queue as its writers and readers see it: enqueue, the pending overlay, its length, a look at the server's setup.
+
+Invariants kept here (tests/patterns/_async/test_queue.py and its mutants would catch their loss):
+- a change is acknowledged only when the server has said that it is queued, and with `fsync` that it is on disk;
+- cached value, pending overlay and queue entry change in one step (enqueue.lua), under the caller's deadline;
+- all names of a partition lie in one slot, and no key that a user can spell has one of them.
+What must not be here: what workers do (`partitions`, `draining`), what a change means to a source.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+from cachewright._async.engine import AsyncEngine
+from cachewright._waits import aio, aio_pipe
+from cachewright.core.keys import KeySpace
+from cachewright.core.policy import seconds
+from cachewright.errors import ConfigurationError, RemoteError, RemoteTimeout
+from cachewright.patterns.changes import CODES, Backlog, Record, numbers_of, records, version_of
+from cachewright.patterns.durability import ASKED, has_waitaof, parse_info, refuse_unfit
+from cachewright.patterns.queue_options import QueueOptions
+from cachewright.patterns.sources import Kind
+from cachewright.redis import wire
+from cachewright.redis.commands import Commands
+from cachewright.redis.scripts import loading
+
+GROUP = "cachewright"
+PORTION = 200
+"""Changes in one call of the script: their keys and tags fit into one message of the bus."""
+CALLS = 16
+"""Calls in one pipeline."""
+_CHANGE = struct.Struct("<BQIIII")
+PLACEHOLDER = b"%016d:%b" % (0, b"0" * 12)
+"""Where the server writes number and lineage of the row's stamp into an entry."""
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,70}").fullmatch
+
+
+@dataclass(slots=True)
+class Write:
+    """One change on its way in. `tag`: of its row, spelled with its kind. `ttl`: of the entry in seconds, 0 for none."""
+
+    name: str
+    kind: Kind
+    identity: bytes
+    data: bytes
+    tag: str
+    ttl: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What became of a change. `version` "": its partition is full. `stamp`: the row's, b"" where nothing was cached."""
+
+    version: str
+    stamp: bytes = b""
+    pending: bool = False
+    """Of a change that was refused: whether an older one of its key waits."""
+
+
+class _Order:
+    """What one caller wants sent and synced. `outcome`: the replies."""
+
+    def __init__(self, commands: Sequence[wire.Command]) -> None:
+        self.commands = commands
+        self.outcome = aio.Outcome()
+
+
+class Place:
+    """The names of one partition."""
+
+    def __init__(self, namespace: str, queue: str, number: int) -> None:
+        start = f"{namespace}:{{q:{queue}:{number}}}"
+        self.number = number
+        self.stream = f"{start}:stream"
+        self.pending = f"{start}:pending"
+        self.parked = f"{start}:parked"
+        self.dead = f"{start}:dead"
+        self.tries = f"{start}:tries"
+        self.holder = f"{start}:holder"  # ":lease" and ":stamp" belong to an entry's key
+
+
+class AsyncQueue:
+    """The queue called `name`, on the server of a cache. `table`: the tag, with its kind, that every write moves."""
+
+    def __init__(
+        self, engine: AsyncEngine, name: str, options: QueueOptions, *, table: str
+    ) -> None:
+        if engine.target is None:
+            raise ConfigurationError(
+                "write-behind needs a server: Cache('redis://...'); without one a crash would lose what was acknowledged"
+            )
+        if not _NAME(name):
+            raise ConfigurationError(
+                f"name must be 1 to 70 letters, digits or any of '_.-', not {name!r}"
+            )
+        self.name = name
+        self.table = table
+        self.keys: KeySpace = engine.keys
+        self.label = engine.target.label
+        self.places = [
+            Place(self.keys.namespace, name, number) for number in range(options.partitions)
+        ]
+        self.workers = f"{self.keys.namespace}:{{q:{name}}}:workers"
+        self.asked = f"{self.keys.namespace}:{{q:{name}}}:flush"
+        self._layout = f"{self.keys.namespace}:{{q:{name}}}:partitions"
+        self._durability = options.durability
+        self._limit = max(1, options.limit // options.partitions)
+        self._timeout = seconds("timeout", options.timeout)
+        self._waits = False
+        """Whether each write waits until the log is on disk."""
+        self._engine = engine
+        self._target = engine.target
+        self._open()
+        engine.on_leave.append(self._open)
+
+    def _open(self) -> None:
+        """Connections of its own: a wait for the disk must not hold up the cache's reads."""
+        connect = self._engine.policy.timeouts.connect
+        self._pipe = aio_pipe.Pipe(self._target, connect_timeout=max(connect, 1.0))
+        self._background = aio.Background("cachewright-sync")
+        self._orders: list[_Order] = []
+        self._syncing = False
+
+    def reset(self) -> None:
+        """Close the present connections; others are opened when they are needed."""
+        self._pipe.reset()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._background.close(1.0)
+        await self._pipe.close()
+
+    def partition(self, name: str) -> int:
+        """Where the changes of a key are queued: all of them in one partition, in every process."""
+        return crc32(name.encode("utf-8", "surrogatepass")) % len(self.places)
+
+    # ---------------------------------------------------------------- sending
+
+    async def ask(
+        self, commands: Sequence[wire.Command], *, closing: Sequence[wire.Command] = ()
+    ) -> list[Any]:
+        """The replies, an error among them raised. `closing` goes at the end of whatever is sent."""
+        values = list(await self._send([*commands, *closing]))
+        lost = [n for n, value in enumerate(values) if wire.lost_scripts([value])]
+        if lost:
+            # Only what was not run is sent again.
+            await self._send(loading())
+            again = await self._send([*(commands[n] for n in lost), *closing])
+            for n, value in zip(lost, again, strict=False):
+                values[n] = value
+            values[len(commands) :] = again[len(lost) :]
+        for value in values:
+            if isinstance(value, RemoteError):
+                raise value
+        return values
+
+    async def _send(self, commands: Sequence[wire.Command]) -> Sequence[Any]:
+        return (await self._pipe.call(commands, self._timeout)).values
+
+    @property
+    def commands(self) -> Commands:
+        """What this process sends."""
+        store = self._engine.store
+        return Commands(self.keys, store.process if store is not None else "")
+
+    # ---------------------------------------------------------------- writing
+
+    async def enqueue(self, writes: Sequence[Write], random: str) -> list[Enqueued]:
+        """Put changes of different keys into the queue. `random`: fresh hex, which their rows' stamps end in.
+
+        Raises `RemoteError` when the server did not say that all of them are safe.
+        """
+        found: dict[int, Enqueued] = {}
+        portions = self._portions(writes)
+        for start in range(0, len(portions), CALLS):
+            some = portions[start : start + CALLS]
+            commands = self.commands
+            replies = await self._until_safe(
+                [
+                    self._enqueue(self.places[number], [writes[n] for n in group], random, commands)
+                    for number, group in some
+                ]
+            )
+            with wire.making_sense():
+                for (_, group), reply in zip(some, replies, strict=False):
+                    found.update(zip(group, _enqueued(reply), strict=True))
+        return [found[n] for n in range(len(writes))]
+
+    def _portions(self, writes: Sequence[Write]) -> list[tuple[int, list[int]]]:
+        """What one call of the script takes: a partition, and the places of its writes in `writes`."""
+        if len(writes) == 1:
+            return [(self.partition(writes[0].name), [0])]
+        groups: dict[int, list[int]] = {}
+        for n, write in enumerate(writes):
+            groups.setdefault(self.partition(write.name), []).append(n)
+        return [
+            (number, group[start : start + PORTION])
+            for number, group in groups.items()
+            for start in range(0, len(group), PORTION)
+        ]
+
+    def _enqueue(
+        self, place: Place, writes: Sequence[Write], random: str, commands: Commands
+    ) -> wire.Command:
+        names = [place.stream, place.pending, place.parked, self.keys.sequence]
+        names.append(self.keys.tag(self.table))
+        blob: list[bytes] = []
+        marker = PLACEHOLDER + b":" + random.encode()
+        for write in writes:
+            entry = self.keys.entry(write.name)
+            names += (entry, f"{entry}:lease", f"{entry}:stamp", self.keys.tag(write.tag))
+            at = write.data.find(marker) + 1 if write.ttl else 0
+            ttl = max(1, round(write.ttl * 1000)) if at else 0
+            key = write.name.encode()
+            sizes = (len(key), len(write.identity), len(write.data))
+            blob += (
+                _CHANGE.pack(CODES[write.kind], ttl, at, *sizes),
+                key,
+                write.identity,
+                write.data,
+            )
+        return commands.run(
+            "enqueue",
+            names,
+            b"".join(blob),
+            self._limit,
+            random,
+            max(commands.stamp_ms, round(2000 * max(write.ttl for write in writes))),
+            self.keys.bus,
+            commands.message(
+                [write.name for write in writes], [*(write.tag for write in writes), self.table]
+            ),
+        )
+
+    # ---------------------------------------------------------------- until it is on disk
+
+    async def _until_safe(self, commands: Sequence[wire.Command]) -> list[Any]:
+        """The replies, when what was written is as durable as was promised."""
+        if not self._waits:
+            return await self.ask(commands)
+        order = _Order(commands)
+        with self._engine.lock:
+            self._orders.append(order)
+            begin, self._syncing = not self._syncing, True
+        if begin:
+            self._background.start(self._send_together)
+        # One round may have just begun, so this one's may end after two.
+        replies: list[Any] = await aio.wait_for(order.outcome, 3 * self._timeout)
+        return replies
+
+    async def _send_together(self) -> None:
+        """Send what has come together, and wait for the disk once for all of it; again while there is more.
+
+        A connection that waits runs nothing else: each write by itself would stand in line for a sync of its own.
+        """
+        while True:
+            with self._engine.lock:
+                orders, self._orders = self._orders, []
+                if not orders:
+                    self._syncing = False
+                    return
+            try:
+                await self._send_all(orders)
+            except BaseException as error:  # noqa: BLE001 - it belongs to those who wait
+                for order in orders:
+                    order.outcome.fail(error)
+
+    async def _send_all(self, orders: Sequence[_Order]) -> None:
+        together = [command for order in orders for command in order.commands]
+        wait: wire.Command = ("WAITAOF", 1, 0, round(self._timeout * 900))
+        *replies, said = await self.ask(together, closing=[wait])
+        if not (isinstance(said, list) and said[0] >= 1):
+            raise RemoteTimeout(
+                "the write is queued, and the server's log did not reach the disk in time"
+            )
+        for order in orders:
+            count = len(order.commands)
+            order.outcome.succeed(replies[:count])
+            del replies[:count]
+
+    # ---------------------------------------------------------------- reading
+
+    async def pending(self, names: Iterable[str]) -> dict[str, list[Record]]:
+        """The changes of these keys that may not have reached the source, oldest first."""
+        groups: dict[int, list[str]] = {}
+        for name in names:
+            groups.setdefault(self.partition(name), []).append(name)
+        commands: list[wire.Command] = [
+            ("HMGET", self.places[n].pending, *some) for n, some in groups.items()
+        ]
+        if not commands:
+            return {}
+        found: dict[str, list[Record]] = {}
+        for some, logs in zip(groups.values(), await self.ask(commands), strict=True):
+            with wire.making_sense():
+                found |= {
+                    name: list(records(log)) for name, log in zip(some, logs, strict=True) if log
+                }
+        return found
+
+    async def backlog(self) -> list[Backlog]:
+        """Each partition as it is now."""
+        commands: list[wire.Command] = [("TIME",)]
+        for place in self.places:
+            commands += [
+                ("XLEN", place.stream),
+                ("XRANGE", place.stream, "-", "+", "COUNT", 1),
+                ("XLEN", place.parked),
+                ("XLEN", place.dead),
+            ]
+        (seconds, micros), *rest = await self.ask(commands)
+        now = int(seconds) + int(micros) / 1e6
+        return [
+            Backlog(n, *self._state(now, *rest[4 * n : 4 * n + 4])) for n in range(len(self.places))
+        ]
+
+    @staticmethod
+    def _state(
+        now: float, entries: int, first: list[Any], *counts: int
+    ) -> tuple[int, float, int, int]:
+        age = now - numbers_of(version_of(first[0][0]))[0] / 1000 if first else 0.0
+        return entries, max(0.0, age), counts[0], counts[1]
+
+    async def ends(self) -> list[str]:
+        """The version of the newest entry of each partition, "" where there is none."""
+        replies = await self.ask(
+            [("XREVRANGE", place.stream, "+", "-", "COUNT", 1) for place in self.places]
+        )
+        return [version_of(reply[0][0]) if reply else "" for reply in replies]
+
+    async def begins(self) -> list[tuple[str, str]]:
+        """The versions of the oldest entries that wait and that are parked in each partition, "" for none."""
+        commands: list[wire.Command] = []
+        for place in self.places:
+            commands.append(("XRANGE", place.stream, "-", "+", "COUNT", 1))
+            commands.append(("XRANGE", place.parked, "-", "+", "COUNT", 1))
+        found = [version_of(reply[0][0]) if reply else "" for reply in await self.ask(commands)]
+        return list(zip(found[::2], found[1::2], strict=True))
+
+    async def ask_to_flush(self) -> None:
+        """Tell the workers, wherever they are, that all that is queued by now is wanted at once."""
+        now = (await self.ask([("TIME",)]))[0]
+        ms = int(now[0]) * 1000 + int(now[1]) // 1000
+        await self.ask([("SET", self.asked, ms, "PX", 600_000)])
+
+    # ---------------------------------------------------------------- the server
+
+    async def check(self, *, look: bool) -> None:
+        """Raises `ConfigurationError` for a server that could lose the queue, and for another number of partitions.
+
+        `look` False takes the server's setup on trust.
+        """
+        said = (await self._send([("INFO",)]))[0]
+        info = parse_info(said) if isinstance(said, bytes) else {}
+        config = await self._config()
+        if look:
+            refuse_unfit(self.label, self._durability, config, info)
+        # Where each command is synced before its reply, there is nothing to wait for.
+        synced = config is not None and config.get("appendfsync") == "always"
+        self._waits = self._durability == "fsync" and not synced and has_waitaof(info)
+        count = len(self.places)
+        await self.ask([("SET", self._layout, count, "NX")])
+        found = (await self.ask([("GET", self._layout)]))[0]
+        if found != str(count).encode():
+            raise ConfigurationError(
+                f"queue {self.name!r} has {found.decode()} partitions: say partitions={found.decode()}, or drain it, "
+                f"delete {self._layout} and begin anew"
+            )
+
+    async def _config(self) -> dict[str, str] | None:
+        """The lines that matter, None where the server does not show them."""
+        replies = await self._send([("CONFIG", "GET", name) for name in ASKED])
+        if any(isinstance(reply, RemoteError) for reply in replies):
+            return None
+        flat = [text.decode() for reply in replies for text in reply]
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _enqueued(reply: Any) -> list[Enqueued]:
+    head, *changes = reply
+    return [
+        Enqueued("", pending=change == 1)
+        if isinstance(change, int)
+        else Enqueued(version_of(change[0]), bytes(head) if change[1] else b"")
+        for change in changes
+    ]

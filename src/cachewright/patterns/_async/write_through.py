@@ -1,0 +1,308 @@
+# The cache is right when the write returns.
+"""Write-through: a write goes to the source, and what the source then holds is in the cache when the call returns.
+
+Rules kept here (tests/patterns/_async/test_write_through.py):
+- the source first: before its commit the old value is marked everywhere, and the new one is nowhere; after it the stored
+  row is filled, with defaults and what triggers made of it, and never the value that was passed in;
+- a fill is that of `_async.filling`: an older row cannot land on a newer one, whoever is slow;
+- once the source has committed, no error of the cache is raised: what it could not be told is repaired;
+- where the caller's transaction is joined, all of this happens at its commit, and nothing at its rollback.
+
+What must not be here: SQL, products, and the protocol of marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+from cachewright._async.cache import AsyncCache
+from cachewright._async.filling import AsyncFillingWrite
+from cachewright._async.leases import AsyncLeases
+from cachewright._async.loading import AsyncLoader
+from cachewright._async.looking import AsyncLooker
+from cachewright.core.policy import Policy, Seconds
+from cachewright.core.reads import Tags, listed, spell_tags
+from cachewright.errors import CacheError, ConfigurationError, RemoteError
+from cachewright.patterns._async.read_through import AsyncReadThrough
+from cachewright.patterns.identities import Identity
+from cachewright.patterns.joining import enlist
+from cachewright.patterns.naming import dirty_tags, row_key, row_tags
+from cachewright.patterns.sources import Conflict
+from cachewright.types import ABSENT, MISSING
+
+Consistency: TypeAlias = Literal["strict", "available"]
+
+
+class AsyncCommitOfRows:
+    """Around one commit of the source: `begin` before it; `committed` when it has returned; `end` in any case."""
+
+    def __init__(self, write: AsyncFillingWrite, names: Mapping[Identity, str]) -> None:
+        self._write = write
+        self._names = names
+
+    async def begin(self) -> None:
+        """Mark. Raises `RemoteError` for a strict write that cannot be told to everybody: do not commit then."""
+        await self._write.__aenter__()
+
+    def committed(self, rows: Mapping[Identity, Any], *, seconds: float = 0.0) -> None:
+        """What the source holds now, by identity, `ABSENT` for a row that is gone; rows left out are not filled."""
+        names = self._names
+        self._write.committed({names[it]: row for it, row in rows.items() if it in names}, seconds)
+
+    async def end(self) -> None:
+        """End the marks, and fill what was committed."""
+        await self._write.__aexit__(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One write. `run` is a verb of the source; `brings` says what its result shows of rows that it holds locked."""
+
+    run: Callable[..., Any]
+    brings: Callable[[Any], dict[Identity, Any]]
+    identities: Sequence[Identity] = ()
+    """Rows that it may change whatever its result shows."""
+    tags: Sequence[Any] = ()
+    values: Sequence[Any] = ()
+    """What is to be stored, for a source that is marked before it is called."""
+
+    def touches(self, rows: Mapping[Identity, Any]) -> list[Identity]:
+        """All rows that the write may have changed, given those that its result shows."""
+        return list(dict.fromkeys([*self.identities, *rows]))
+
+
+class AsyncWriteThrough:
+    """Rows of one source, read and written through one cache.
+
+    `consistency`, for when the cache's server cannot be told of a write:
+    - "available": the write goes through. Other processes may serve the old row, up to its TTL, until the link of this
+      process is back and the repair is sent; this process does not.
+    - "strict": the write is refused with `RemoteError` before the source commits, so nobody is ever served a row that
+      was replaced, beyond the bus latency.
+
+    `policy`: how long and how fresh, the cache's own unless given. `limit`: seconds that the source may take to commit;
+    a writer that dies in between leaves misses for so long.
+    """
+
+    def __init__(
+        self,
+        cache: AsyncCache,
+        source: Any,
+        *,
+        consistency: Consistency = "available",
+        policy: Policy | None = None,
+        limit: Seconds = 30.0,
+    ) -> None:
+        if consistency not in ("strict", "available"):
+            raise ConfigurationError(f'consistency is "strict" or "available", not {consistency!r}')
+        self.cache = cache
+        self.source = source
+        self.consistency = consistency
+        self.policy = policy or cache.policy
+        self._limit = limit
+        self._through = AsyncReadThrough(cache, source, policy=policy)
+        self._leases = AsyncLeases(cache.engine)
+        self._loader = AsyncLoader(cache.engine, AsyncLooker(cache.engine), self._leases)
+
+    # ---------------------------------------------------------------- reading
+
+    def key(self, key: Any) -> tuple[Any, ...]:
+        """The cache key of a row."""
+        return self._through.key(key)
+
+    async def get(self, key: Any, default: Any = MISSING, *, verify: bool = False) -> Any:
+        """The row, or `default` where the source has none; see `AsyncReadThrough.get`."""
+        return await self._through.get(key, default, verify=verify)
+
+    async def get_many(self, keys: Iterable[Any], default: Any = MISSING) -> dict[Any, Any]:
+        """The rows by key as given; see `AsyncReadThrough.get_many`."""
+        return await self._through.get_many(keys, default)
+
+    async def invalidate(self, *keys: Any) -> None:
+        """Forget rows that something else has written, in every process."""
+        await self._through.invalidate(*keys)
+
+    # ---------------------------------------------------------------- writing
+
+    async def put(
+        self, value: Any, *, expected: Any = MISSING, session: Any = None, tags: Tags = ()
+    ) -> Any:
+        """Insert or update a row; returns it as the source has stored it.
+
+        `expected`: the version that the row must still have, `ABSENT` for none; else the source's `Conflict` is raised,
+        nothing is written, and the next read loads. `session`: the transaction to write in. `tags`: what else the write
+        makes wrong, such as a cached list that the row is in. Raises what the source raises, and `RemoteError` if the
+        write is strict and the cache's server cannot be told: the source then holds what it held.
+        """
+        how = {} if expected is MISSING else {"expected": expected}
+        change = _Change(
+            partial(self.source.save, value, **how),
+            lambda row: {self.source.key_of(row): row},
+            tags=listed(tags),
+            values=[value],
+        )
+        return await self._write(change, session)
+
+    async def put_many(
+        self, values: Sequence[Any], *, session: Any = None, tags: Tags = ()
+    ) -> list[Any]:
+        """`put` for many rows, in one transaction of the source; the stored rows in the order of the values."""
+        values = list(values)
+        if not values:
+            return []
+        change = _Change(
+            partial(self.source.save_many, values),
+            lambda rows: {self.source.key_of(row): row for row in rows},
+            tags=listed(tags),
+            values=values,
+        )
+        return list(await self._write(change, session))
+
+    async def patch(
+        self,
+        key: Any,
+        changes: Mapping[str, Any],
+        *,
+        expected: Any = MISSING,
+        session: Any = None,
+        tags: Tags = (),
+    ) -> Any:
+        """Change some fields of a row; returns the whole row as stored, or `ABSENT` if there is none."""
+        identity = self.source.identity(key)
+        how = {} if expected is MISSING else {"expected": expected}
+        change = _Change(
+            partial(self.source.patch, identity, changes, **how),
+            # Of a row that is not there the source holds no lock: somebody may have inserted it by now.
+            lambda row: {} if row is ABSENT else {identity: row},
+            [identity],
+            listed(tags),
+        )
+        return await self._write(change, session)
+
+    async def delete(self, key: Any, *, session: Any = None, tags: Tags = ()) -> bool:
+        """Delete a row; whether there was one. That it is gone is cached, for the policy's `negative_ttl`."""
+        identity = self.source.identity(key)
+        change = _Change(
+            partial(self.source.delete, identity),
+            lambda found: {identity: ABSENT} if found else {},
+            [identity],
+            listed(tags),
+        )
+        return bool(await self._write(change, session))
+
+    async def delete_many(
+        self, keys: Iterable[Any], *, session: Any = None, tags: Tags = ()
+    ) -> int:
+        """Delete rows; how many there were. One statement where the source has one for it."""
+        identities = list(dict.fromkeys(map(self.source.identity, keys)))
+        verb = getattr(self.source, "delete_many", None)
+        if verb is None:
+            gone = [await self.delete(each, session=session, tags=tags) for each in identities]
+            return sum(gone)
+        if not identities:
+            return 0
+        change = _Change(
+            partial(verb, identities),
+            lambda found: dict.fromkeys(identities, ABSENT) if found == len(identities) else {},
+            identities,
+            listed(tags),
+        )
+        return int(await self._write(change, session))
+
+    # ---------------------------------------------------------------- around the commit
+
+    def commit_of(self, identities: Iterable[Identity], tags: Tags = ()) -> AsyncCommitOfRows:
+        """What to do around a commit of these rows that somebody else makes."""
+        cache, name = self.cache, self.source.name
+        reads = {
+            it: cache.reads.read(row_key(name, it), row_tags(name, it), policy=self.policy)
+            for it in identities
+        }
+        dirty = [*dirty_tags(name, reads), *listed(tags)]
+        write = AsyncFillingWrite(
+            cache.engine,
+            self._leases,
+            self._loader,
+            reads=list(reads.values()),
+            tags=list(dict.fromkeys(spell_tags(dirty))),
+            strict=self.consistency == "strict",
+            limit=self._limit,
+        )
+        return AsyncCommitOfRows(write, {it: read.key for it, read in reads.items()})
+
+    async def _write(self, change: _Change, session: Any) -> Any:
+        ambient = getattr(self.source, "ambient", None)
+        session = ambient() if session is None and ambient is not None else session
+        try:
+            if session is not None:
+                return await self._joined(change, session)
+            begin = getattr(self.source, "transaction", None)
+            if begin is None:
+                return await self._around(change)
+            return await self._inside(begin, change)
+        except Conflict as conflict:
+            # What the caller had read is older than the source, and may be what is cached.
+            if session is None:
+                await self.invalidate(conflict.key)
+            raise
+
+    async def _joined(self, change: _Change, session: Any) -> Any:
+        how = getattr(session, "verb_options", {"connection": session})
+        result = await change.run(**how)
+        enlist(session, self, change.touches(change.brings(result)), change.tags)
+        return result
+
+    async def _inside(self, begin: Callable[[], Any], change: _Change) -> Any:
+        """In a transaction of ours: marked when the rows are known and locked, just before the commit."""
+        commit: AsyncCommitOfRows | None = None
+        began = self.cache.engine.monotonic()
+        try:
+            async with begin() as connection:
+                result = await change.run(connection=connection)
+                rows = change.brings(result)
+                commit = await self._begun(change.touches(rows), change.tags)
+            commit.committed(rows, seconds=self.cache.engine.monotonic() - began)
+        finally:
+            if commit is not None:
+                await commit.end()
+        return result
+
+    async def _around(self, change: _Change) -> Any:
+        """Around a verb of the source that commits by itself: marked before the source hears of it."""
+        began = self.cache.engine.monotonic()
+        known = [*change.identities, *self._known(change.values)]
+        commit = await self._begun(known, change.tags) if known or change.tags else None
+        try:
+            result = await change.run()
+            rows = change.brings(result)
+            if commit is not None:
+                commit.committed(rows, seconds=self.cache.engine.monotonic() - began)
+        finally:
+            if commit is not None:
+                await commit.end()
+        unmarked = rows.keys() - set(known)
+        if unmarked:  # the source gave them their ids: until now they were known as absent at most
+            with suppress(RemoteError):  # told, and repaired
+                await self.invalidate(*unmarked)
+        return result
+
+    async def _begun(
+        self, identities: Iterable[Identity], tags: Sequence[Any]
+    ) -> AsyncCommitOfRows:
+        commit = self.commit_of(identities, tags)
+        await commit.begin()
+        return commit
+
+    def _known(self, values: Sequence[Any]) -> list[Identity]:
+        """The identities that values have before they are stored; some are given by the source."""
+        found: list[Identity] = []
+        for value in values:
+            try:
+                found.append(self.source.key_of(value))
+            except (CacheError, LookupError, AttributeError):
+                continue
+        return list(dict.fromkeys(found))

@@ -1,0 +1,94 @@
+# Generated from _async/applying.py by tools/unasync.py. Do not edit.
+"""Queued changes in the hands of the source: decoded, coalesced, applied together with their position.
+
+What must not be here: which changes, and what follows from a refusal (`shards`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cachewright._sync.cache import Cache
+from cachewright._waits import threads
+from cachewright.patterns._sync.enqueuing import Enqueuer
+from cachewright.patterns.changes import Queued, coalesce
+from cachewright.patterns.sources import Change, Position
+from cachewright.types import ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Drainage:
+    """What all shards of a worker share. `dirties`: tags with their kind."""
+
+    cache: Cache
+    source: Any
+    enqueuer: Enqueuer
+    batch: int
+    deliveries: int
+    merging: Callable[[Any, Mapping[str, Any]], Any]
+    dirties: Sequence[str]
+
+
+class Applier:
+    """Talks to one source."""
+
+    def __init__(self, how: Drainage) -> None:
+        self._source = how.source
+        self._bytes = how.enqueuer
+        self._merging = how.merging
+
+    def changes(self, entries: Sequence[Queued]) -> tuple[dict[str, Change], dict[str, Exception]]:
+        """One change for each key; and by key the error of an entry that cannot be read and that nothing replaces."""
+        changes: dict[str, Change] = {}
+        unreadable: dict[str, Exception] = {}
+        for entry in entries:
+            try:
+                value = None if entry.kind == "delete" else self._bytes.value(entry.name, entry)
+                whole = entry.kind == "put"
+                identity = self._source.key_of(value) if whole else self._bytes.identity(entry)
+                change = Change(identity, entry.kind, value, entry.version)
+                changes[entry.name] = coalesce(changes.get(entry.name), change, self._merging)
+            except Exception as error:  # noqa: BLE001 - a codec's, or the caller's own merge
+                unreadable[entry.name] = error
+            else:
+                if entry.kind != "patch":
+                    unreadable.pop(entry.name, None)
+        return changes, unreadable
+
+    def hand_over(self, changes: Sequence[Change], position: Position) -> bool:
+        """Apply changes and move the position; False if it is not the expected one. Raises what the source raises."""
+        apply = getattr(self._source, "apply", None)
+        if apply is not None:
+            return bool(threads.call_load(apply, (changes, position), None))
+        # A source without positions: at least once, in order.
+        puts = [change.value for change in changes if change.kind == "put"]
+        if puts:
+            threads.call_load(self._source.save_many, (puts,), None)
+        for change in changes:
+            if change.kind == "delete":
+                threads.call_load(self._source.delete, (change.key,), None)
+            elif change.kind == "patch":
+                row = threads.call_load(self._source.load, (change.key,), None)
+                if row is not ABSENT:
+                    threads.call_load(
+                        self._source.save, (self._merging(row, change.value),), None
+                    )
+        return True
+
+    def recorded(self, queue: str, partition: int) -> str | None:
+        """The position that the source has recorded; None for none, and for sources that record none."""
+        position = getattr(self._source, "position", None)
+        if position is None:
+            return None
+        found = threads.call_load(position, (queue, partition), None)
+        return None if found is None else str(found)
+
+    def answers(self, key: Any) -> bool:
+        """Whether the source can be read."""
+        try:
+            threads.call_load(self._source.load, (key,), None)
+        except Exception:  # noqa: BLE001 - whatever the source raises
+            return False
+        return True

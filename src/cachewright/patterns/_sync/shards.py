@@ -1,0 +1,331 @@
+# Generated from _async/shards.py by tools/unasync.py. Do not edit.
+"""A partition being drained: its entries in order to the source, those it refuses parked, tried again, given up.
+
+Invariants kept here (tests/patterns/_sync/test_draining.py and its mutants would catch their loss):
+- effect once: a batch and its last version reach the source in one transaction that moves the recorded position from
+  where this worker believes it is; what lies at or before the position is settled and never applied again;
+- order of a key: entries are applied in the stream's order, and while something of a key is parked or dead, what comes
+  later follows it;
+- an entry leaves the queue after the source has it: first the overlay, then what is cached, the entry last;
+- parking comes before the position moves past an entry, so that a crash in between loses nothing.
+What must not be here: who holds which partition (`draining`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from cachewright.patterns._sync.applying import Applier, Drainage
+from cachewright.patterns._sync.partitions import Partitions, Overtaken
+from cachewright.patterns._sync.queue import Place
+from cachewright.patterns.changes import Queued, is_outage, pause, row_tag_of, version_of
+from cachewright.patterns.sources import Change, Position
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+"""Seconds between tries of what a source refused, and of a source that is away: doubling, with jitter."""
+PATIENCE = 3
+"""How often in a row a source may seem away before a single key is suspected; and how many keys then."""
+
+
+class Away(Exception):
+    """The source cannot be had now; its error is the cause."""
+
+
+@dataclass(slots=True)
+class Parked:
+    """The changes of one key that wait for another try, in order."""
+
+    entries: list[Queued] = field(default_factory=list)
+    tries: int = 0
+    due: float = 0.0
+    """On the engine's monotonic clock."""
+    applied: int = 0
+    """How many entries the shard had applied when the source last refused these."""
+
+
+class Shard:
+    """One partition. Used by one task or thread at a time."""
+
+    def __init__(self, how: Drainage, partitions: Partitions, place: Place) -> None:
+        self.place = place
+        self.applied = 0
+        """Entries that reached the source, by this worker."""
+        self.failures = 0
+        """Of the source being away, in a row."""
+        self.due = 0.0
+        """Nothing is tried before this, on the engine's monotonic clock."""
+        self.parked: dict[str, Parked] = {}
+        self.newest_parked = ""
+        self._dead: set[str] = set()
+        self._how = how
+        self._engine = how.cache.engine
+        self._applier = Applier(how)
+        self._at = partitions
+        self._queue_name = f"{how.cache.namespace}/{partitions.queue.name}"
+        self._position: str | None = None
+        self._again = True
+        self._known = False
+        self._blamed = 0
+        """Keys that were set aside, one after the other, for what looks like the source being away."""
+        self._last_parked_id = "-"
+
+    # ---------------------------------------------------------------- the round
+
+    def drain(self, stopped: Callable[[], bool]) -> None:
+        """Apply what is there, until less than a batch is left or `stopped`. Raises `Away`, `Overtaken`, `RemoteError`."""
+        try:
+            if not self._known:
+                self._get_to_know()
+            self._load_parked()
+            while not stopped():
+                entries = self._at.take(self.place, self._how.batch, again=self._again)
+                if entries:
+                    self._work(entries)
+                    self.failures = 0
+                    self._try_parked(stopped)
+                elif not self._again:
+                    break
+                if self._again:
+                    self._again = len(entries) > 0
+                elif len(entries) < self._how.batch:
+                    break
+            self._try_parked(stopped)
+        except BaseException:
+            # What was handed out is asked for again, and the position with it.
+            self._known, self._again = False, True
+            raise
+
+    def _get_to_know(self) -> None:
+        """After taking over, or after an error: what is recorded, what is parked and dead."""
+        self._at.prepare(self.place)
+        self._position = self._applier.recorded(self._queue_name, self.place.number)
+        if self._position and self._at.catch_up(self.place, self._position):
+            detail = f"partition {self.place.number}: the source is ahead of the queue"
+            self._engine.tell("queue_behind", detail=detail)
+        self.parked, self._last_parked_id, self.newest_parked = {}, "-", ""
+        self._dead = {entry.name for entry in self._at.lying(self.place.dead)}
+        self._again, self._known = True, True
+
+    def _work(self, entries: Sequence[Queued]) -> None:
+        position = self._position
+        done = [entry for entry in entries if position is not None and entry.version <= position]
+        applied = self._apply(entries[len(done) :])
+        self.applied += len(applied)
+        self._settle([*done, *applied], self.place.stream)
+
+    # ---------------------------------------------------------------- applying
+
+    def _apply(self, entries: Sequence[Queued]) -> list[Queued]:
+        """Bring entries to the source; those that it now has. The others were parked."""
+        going = self._without_followers(entries)
+        changes, unreadable = self._applier.changes(going)
+        for name, error in unreadable.items():
+            self._park([entry for entry in going if entry.name == name], error)
+        if unreadable:
+            return self._apply([entry for entry in going if entry.name not in unreadable])
+        if not going:
+            return []
+        position = Position(
+            self._queue_name, self.place.number, last=going[-1].version, expected=self._position
+        )
+        try:
+            moved = self._applier.hand_over(list(changes.values()), position)
+        except Exception as error:  # noqa: BLE001 - whatever the source raises
+            return self._after_refusal(going, changes, error)
+        if not moved:
+            raise Overtaken("the recorded position is not the one this worker knew")
+        self._position, self._blamed = position.last, 0
+        return going
+
+    def _without_followers(self, entries: Sequence[Queued]) -> list[Queued]:
+        """The entries without those whose key is parked or dead: they follow what went before."""
+        following = [e for e in entries if e.name in self.parked or e.name in self._dead]
+        if not following:
+            return list(entries)
+        revived = {entry.name for entry in following} & self._dead
+        if revived:
+            self._revive(revived)
+        self._move_to_parked(following)
+        for name in revived:
+            # Something newer may be what the source can take.
+            self._at.forget_tries(self.place, [name])
+            self.parked[name].tries = 0
+        for entry in following:
+            self.parked[entry.name].due = (
+                0.0 if entry.kind != "patch" else self.parked[entry.name].due
+            )
+        names = {entry.name for entry in following}
+        return [entry for entry in entries if entry.name not in names]
+
+    def _after_refusal(
+        self, entries: Sequence[Queued], changes: Mapping[str, Change], error: Exception
+    ) -> list[Queued]:
+        """The source raised: it is away, or one of the keys is to blame."""
+        away = is_outage(error)
+        if away and not self._may_be_the_key(next(iter(changes.values())).key):
+            raise Away(str(error)) from error
+        if len(changes) > 1:
+            return self._apply_halves(entries)
+        if away:
+            self._blamed += 1
+            self._set_aside(entries, error)
+        else:
+            self._park(entries, error)
+        return []
+
+    def _apply_halves(self, entries: Sequence[Queued]) -> list[Queued]:
+        """Apply entries that were refused together."""
+        half = len(entries) // 2
+        first, rest = self._apply(entries[:half]), entries[half:]
+        if len(first) == half and len({entry.name for entry in rest}) > 1:
+            # It is not in the first half, so the rest would be refused together once more.
+            return [*first, *self._apply_halves(rest)]
+        return [*first, *self._apply(rest)]
+
+    def _may_be_the_key(self, key: Any) -> bool:
+        """Whether the source, which seemed away again and again, answers, and has not refused key after key."""
+        if self.failures < PATIENCE or self._blamed >= PATIENCE:
+            return False
+        return self._applier.answers(key)
+
+    # ---------------------------------------------------------------- settling
+
+    def _settle(self, entries: Sequence[Queued], stream: str) -> None:
+        """The source has these: nothing is pending of them, and what was made from the rows before is wrong."""
+        if not entries:
+            return
+        self._at.uncover(self.place, {entry.name: entry.version for entry in entries})
+        keys, tags = self._touched(entries)
+        store = self._engine.open()
+        try:
+            if store is not None:
+                store.invalidate(keys, tags)
+        finally:
+            self._engine.flights.invalidate(keys, tags)
+        self._at.remove(self.place, stream, [entry.id for entry in entries])
+
+    def _touched(self, entries: Sequence[Queued]) -> tuple[list[str], list[str]]:
+        names = list({entry.name for entry in entries})
+        return names, [*map(row_tag_of, names), self._at.queue.table, *self._how.dirties]
+
+    # ---------------------------------------------------------------- parked
+
+    @property
+    def next_due(self) -> float:
+        """When the first parked key wants another try; infinity for never."""
+        return min((parked.due for parked in self.parked.values()), default=float("inf"))
+
+    def _load_parked(self) -> None:
+        """Parked entries that this worker has not seen: of its predecessor, or revived by somebody."""
+        found = self._at.lying(self.place.parked, self._last_parked_id)
+        if not found:
+            return
+        tries = self._at.tries(self.place)
+        for entry in found:
+            parked = self.parked.setdefault(entry.name, Parked())
+            parked.entries.append(entry)
+            parked.tries = tries.get(entry.name, 0)
+            self._dead.discard(entry.name)
+        self._last_parked_id = f"({found[-1].id.decode()}"
+        self.newest_parked = version_of(found[-1].id)
+
+    def _move_to_parked(self, entries: Sequence[Queued]) -> None:
+        ids = self._at.move(entries, self.place.stream, self.place.parked, place=self.place)
+        if len(ids) != len(entries):
+            raise Overtaken("entries were settled by another worker")
+        self._load_parked()
+
+    def _park(self, entries: Sequence[Queued], error: Exception) -> None:
+        """The source refuses what these entries of one key come to."""
+        self._move_to_parked(entries)
+        self._failed(entries[0].name, error)
+
+    def _set_aside(self, entries: Sequence[Queued], error: Exception) -> None:
+        """The same, where it cannot be said whether the key is to blame: no delivery is counted."""
+        self._move_to_parked(entries)
+        self._back_off(entries[0].name, self.failures)
+        self._engine.tell("write_refused", entries[0].name, detail="set aside", error=error)
+
+    def _back_off(self, name: str, failures: int) -> None:
+        parked = self.parked[name]
+        parked.due = self._engine.monotonic() + self._pause(failures)
+        parked.applied = self.applied
+
+    def _failed(self, name: str, error: Exception) -> None:
+        """One delivery more: back off, or give up."""
+        parked = self.parked[name]
+        parked.tries = self._at.count_try(self.place, name)
+        self._engine.tell("write_refused", name, detail=f"delivery {parked.tries}", error=error)
+        if parked.tries < self._how.deliveries:
+            self._back_off(name, parked.tries - 1)
+            return
+        for entry in parked.entries:
+            entry.deliveries = parked.tries
+        cause = f"{type(error).__name__}: {error}"[:2000]
+        self._at.move(
+            parked.entries, self.place.parked, self.place.dead, place=self.place, cause=cause
+        )
+        self._at.forget_tries(self.place, [name])
+        del self.parked[name]
+        self._dead.add(name)
+        self._engine.tell("write_dead", name, detail=cause, error=error)
+
+    def _pause(self, failures: int) -> float:
+        return pause(failures, first=FIRST_PAUSE, most=LONGEST_PAUSE, draw=self._engine.draw())
+
+    def _revive(self, names: set[str]) -> None:
+        """Dead changes of these keys are parked again, before what came later."""
+        entries = [e for e in self._at.lying(self.place.dead) if e.name in names]
+        self._at.move(entries, self.place.dead, self.place.parked, place=self.place)
+        for name in names:
+            self._dead.discard(name)
+            self.parked.setdefault(name, Parked())
+        self._load_parked()
+
+    def _try_parked(self, stopped: Callable[[], bool]) -> None:
+        now = self._engine.monotonic()
+        for name in [name for name, parked in self.parked.items() if parked.due <= now]:
+            if stopped():
+                return
+            self._try(name, self.parked[name].entries)
+
+    def _try(self, name: str, entries: list[Queued]) -> None:
+        """Apply all that is parked of one key, under a position of its own."""
+        if not entries:
+            del self.parked[name]
+            return
+        row = f"{self._queue_name}~{blake2b(name.encode(), digest_size=8).hexdigest()}"
+        recorded = self._applier.recorded(row, self.place.number)
+        left = [e for e in entries if recorded is None or e.version > recorded]
+        try:
+            changes, unreadable = self._applier.changes(left)
+            for error in unreadable.values():
+                raise error
+            if left:
+                position = Position(
+                    row, self.place.number, last=left[-1].version, expected=recorded
+                )
+                if not self._applier.hand_over(list(changes.values()), position):
+                    raise Overtaken("the recorded position is not the one this worker knew")
+        except Overtaken:
+            raise
+        except Exception as error:
+            # Where others were taken since the last try, it is the key and not the source.
+            if is_outage(error) and self.applied == self.parked[name].applied:
+                raise Away(str(error)) from error
+            self._failed(name, error)
+            return
+        self.applied += len(left)
+        self._settle(entries, self.place.parked)
+        self._at.forget_tries(self.place, [name])
+        del self.parked[name]
+
+    def postpone(self) -> float:
+        """The source is away: when to try again, as a pause in seconds."""
+        pause_ = self._pause(self.failures)
+        self.failures += 1
+        self.due = self._engine.monotonic() + pause_
+        return pause_

