@@ -16,23 +16,22 @@ class Script:
     sha: bytes
 
 
+QUEUE = ("enqueue", "move", "muster", "settle", "take")
+"""Verbs of write-behind."""
+
 NAMES = (
     "acquire",
     "count",
     "discard",
-    "enqueue",
     "fill",
     "invalidate",
     "mark",
-    "move",
-    "muster",
     "renew",
-    "settle",
     "slide",
     "stamps",
     "store",
-    "take",
     "touch",
+    *QUEUE,
 )
 
 
