@@ -24,7 +24,8 @@ _LEGEND = (
     "Medians. [i]hot[/i]: a row in the process's own memory; [i]cold[/i]: one that is cached nowhere; [i]write[/i]: until it is "
     "acknowledged, and [i]× SQL[/i] beside a committed UPDATE (SQLAlchemy Core) in the same rounds. Cache-aside, "
     "read-through and refresh-ahead write by their own SQL inside `writing`. [i]old right after[/i]: "
-    "reads of the old row right after {writes} writes, by the cache that wrote, by a second one, by plain SQL. [i]lost[/i]: the "
+    "reads of the old row right after {writes} writes, by the cache that wrote, by a second one, by plain SQL; "
+    "{heard}. [i]lost[/i]: the "
     "writing process and the cache server got kill -9; the server started again from its log (`appendonly yes`, "
     "`appendfsync everysec`), and another worker went on."
 )
@@ -49,8 +50,18 @@ def matrix(patterns: Sequence[Pattern]) -> Grid:
 
 def legend(patterns: Sequence[Pattern]) -> str:
     """What the columns mean."""
-    writes = max((it.freshness.writes for it in patterns if it.freshness), default=0)
-    return _LEGEND.format(writes=writes)
+    seen = [it.freshness for it in patterns if it.freshness is not None]
+    writes = max((it.writes for it in seen), default=0)
+    return _LEGEND.format(writes=writes, heard=_heard([it.heard for it in seen]))
+
+
+def _heard(longest: Sequence[float | None]) -> str:
+    in_time = [seconds for seconds in longest if seconds is not None]
+    if len(in_time) < len(longest):
+        return "the second one was not always right in time"
+    return (
+        f"the second one was right at most {max(in_time, default=0.0) * 1e3:.1f} ms after a write"
+    )
 
 
 def _latency(it: Latency | None) -> tuple[str, str, str, str]:
