@@ -24,6 +24,7 @@ from cachewright._async.looking import AsyncLooker
 from cachewright._async.reading import AsyncReader
 from cachewright._async.refreshing import AsyncRefresher
 from cachewright._async.storing import AsyncStorer
+from cachewright._async.warming import AsyncWarmable
 from cachewright._async.writing import AsyncWriting
 from cachewright._waits import aio
 from cachewright.core.entry import Entry
@@ -47,7 +48,7 @@ from cachewright.options import Options
 from cachewright.types import ABSENT, MISSING, Key
 
 
-class AsyncCache(AsyncContexts):
+class AsyncCache(AsyncContexts, AsyncWarmable):
     """A cache for asyncio: L1 in this process and, with a server, L2 on Redis or Valkey.
 
     `server`: None (L1 only), a URL (redis://, rediss://, valkey://, unix://, embedded://) or a redis-py client.

@@ -24,6 +24,7 @@ from cachewright._sync.looking import Looker
 from cachewright._sync.reading import Reader
 from cachewright._sync.refreshing import Refresher
 from cachewright._sync.storing import Storer
+from cachewright._sync.warming import Warmable
 from cachewright._sync.writing import Writing
 from cachewright._waits import threads
 from cachewright.core.entry import Entry
@@ -47,7 +48,7 @@ from cachewright.options import Options
 from cachewright.types import ABSENT, MISSING, Key
 
 
-class Cache(Contexts):
+class Cache(Contexts, Warmable):
     """A cache for asyncio: L1 in this process and, with a server, L2 on Redis or Valkey.
 
     `server`: None (L1 only), a URL (redis://, rediss://, valkey://, unix://, embedded://) or a redis-py client.

@@ -172,6 +172,15 @@ class Template:
         return "".join(out)
 
 
+OWN = "cachewright"
+"""What the keys of leaders and positions begin with, so that no key of a user's spells one."""
+
+
+def own_key(*words: str) -> str:
+    """The name below the public verbs of something that belongs to the cache itself, such as a leader's lease."""
+    return as_key((OWN, *words))
+
+
 class KeySpace:
     """The names of one namespace on the server. Entries, leases, stamps and tags cannot spell one another.
 

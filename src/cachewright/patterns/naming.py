@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cachewright.core.keys import KeySpace, as_key
+from cachewright.core.keys import KeySpace
 from cachewright.core.tags import row_tag, rows_tag, table_tag
 from cachewright.errors import ConfigurationError
 from cachewright.patterns.identities import parts_of
-
-OWN = "cachewright"
-"""What the keys of leaders and positions begin with, so that no row's key spells one."""
 
 
 def row_key(name: str, identity: Any) -> tuple[Any, ...]:
@@ -32,11 +29,6 @@ def dirty_tags(name: str, identities: Iterable[Any]) -> list[str | tuple[Any, ..
     """What a write of these rows makes wrong: what was made from one of them, and what was made from the table."""
     table = str.__str__(name)
     return [*(row_tag(table, *parts_of(it)) for it in identities), table_tag(table)]
-
-
-def own_key(*words: str) -> str:
-    """The name below the public verbs of something that belongs to a pattern, such as a leader's lease."""
-    return as_key((OWN, *words))
 
 
 def server_name(keys: KeySpace, kind: str, name: str) -> str:

@@ -14,10 +14,10 @@ from patterns._async.processes import TEN, cache_on, turned, weaken_fill
 from patterns._async.recording import AsyncRecording, people
 
 from cachewright import MISSING, AsyncCache, Policy
+from cachewright._async.leading import AsyncLeader
 from cachewright._waits import aio
 from cachewright.embedded import EmbeddedServer
 from cachewright.patterns._async.in_use import AsyncKeysInUse
-from cachewright.patterns._async.leading import AsyncLeader
 from cachewright.patterns._async.refresh_ahead import AsyncRefreshAhead
 from cachewright.testing import FakeClock, RecordingListener
 

@@ -14,8 +14,8 @@ from patterns._async.processes import turned, weaken_fill
 from patterns._async.recording import AsyncRecording, people
 
 from cachewright import MISSING, AsyncCache, ConfigurationError, Policy
+from cachewright._async.leading import AsyncLeader
 from cachewright.embedded import EmbeddedServer
-from cachewright.patterns._async.leading import AsyncLeader
 from cachewright.patterns._async.read_through import AsyncReadThrough
 from cachewright.patterns._async.warming import AsyncWarming
 from cachewright.patterns.outcomes import Warmed
@@ -356,3 +356,20 @@ async def test_a_cache_that_was_cleared_is_warmed_from_the_beginning() -> None:
         await cache.clear()
         done = await AsyncWarming(cache, batch=2, resume="r").warm(names(4), loading.load_many)
         assert (done.skipped, done.loaded) == (0, 4)
+
+
+async def test_the_cache_itself_warms_without_a_door(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    asked: list[int] = []
+
+    async def load_many(keys: list[int]) -> dict[int, str]:
+        asked.extend(keys)
+        return {key: f"row {key}" for key in keys}
+
+    async with AsyncCache(server.url, namespace=namespace) as cache:
+        await cache.set("2", "newer")
+        warmed = await cache.warm(["1", "2", "3"], load_many, ttl=60, batch=2)
+        assert (warmed.loaded, warmed.present, warmed.finished) == (2, 1, True)
+        assert sorted(asked) == ["1", "3"]
+        assert await cache.get("2") == "newer"

@@ -14,10 +14,10 @@ from patterns._sync.processes import TEN, cache_on, turned, weaken_fill
 from patterns._sync.recording import Recording, people
 
 from cachewright import MISSING, Cache, Policy
+from cachewright._sync.leading import Leader
 from cachewright._waits import threads
 from cachewright.embedded import EmbeddedServer
 from cachewright.patterns._sync.in_use import KeysInUse
-from cachewright.patterns._sync.leading import Leader
 from cachewright.patterns._sync.refresh_ahead import RefreshAhead
 from cachewright.testing import FakeClock, RecordingListener
 

@@ -14,8 +14,8 @@ from patterns._sync.processes import turned, weaken_fill
 from patterns._sync.recording import Recording, people
 
 from cachewright import MISSING, Cache, ConfigurationError, Policy
+from cachewright._sync.leading import Leader
 from cachewright.embedded import EmbeddedServer
-from cachewright.patterns._sync.leading import Leader
 from cachewright.patterns._sync.read_through import ReadThrough
 from cachewright.patterns._sync.warming import Warming
 from cachewright.patterns.outcomes import Warmed
@@ -356,3 +356,20 @@ def test_a_cache_that_was_cleared_is_warmed_from_the_beginning() -> None:
         cache.clear()
         done = Warming(cache, batch=2, resume="r").warm(names(4), loading.load_many)
         assert (done.skipped, done.loaded) == (0, 4)
+
+
+def test_the_cache_itself_warms_without_a_door(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    asked: list[int] = []
+
+    def load_many(keys: list[int]) -> dict[int, str]:
+        asked.extend(keys)
+        return {key: f"row {key}" for key in keys}
+
+    with Cache(server.url, namespace=namespace) as cache:
+        cache.set("2", "newer")
+        warmed = cache.warm(["1", "2", "3"], load_many, ttl=60, batch=2)
+        assert (warmed.loaded, warmed.present, warmed.finished) == (2, 1, True)
+        assert sorted(asked) == ["1", "3"]
+        assert cache.get("2") == "newer"

@@ -20,13 +20,13 @@ from typing import Any
 
 from cachewright._async.cache import AsyncCache
 from cachewright._async.flights import Flight
-from cachewright.core.keys import as_key
+from cachewright.core.keys import OWN, as_key, own_key
 from cachewright.core.policy import Seconds, fraction, seconds
 from cachewright.core.tags import user_tag
 from cachewright.errors import ConfigurationError, RemoteError
 from cachewright.patterns._async.additions import AsyncAdditions, Mark
 from cachewright.patterns.bloom import Gathering, NameFilter, require
-from cachewright.patterns.naming import OWN, checked_name, own_key, row_key
+from cachewright.patterns.naming import checked_name, row_key
 
 RECENT = 100_000
 """Additions of this process that are remembered for a rebuild that overlaps them."""

@@ -15,12 +15,12 @@ from functools import partial
 from typing import Any
 
 from cachewright._async.cache import AsyncCache
+from cachewright._async.leading import AsyncLeader
+from cachewright._async.pacing import AsyncPace, clock_reaches
 from cachewright.core.policy import Policy, Seconds, as_float, seconds
 from cachewright.errors import ConfigurationError, RemoteError
 from cachewright.memory.frequency import FrequencySketch
 from cachewright.patterns._async.in_use import AsyncKeysInUse
-from cachewright.patterns._async.leading import AsyncLeader
-from cachewright.patterns._async.pacing import AsyncPace, clock_reaches
 from cachewright.patterns._async.read_through import AsyncReadThrough
 from cachewright.patterns._async.renewing import AsyncRenewals
 from cachewright.patterns.naming import checked_name, row_key, row_tags

@@ -15,12 +15,12 @@ from functools import partial
 from typing import Any
 
 from cachewright._sync.cache import Cache
+from cachewright._sync.leading import Leader
+from cachewright._sync.pacing import Pace, clock_reaches
 from cachewright.core.policy import Policy, Seconds, as_float, seconds
 from cachewright.errors import ConfigurationError, RemoteError
 from cachewright.memory.frequency import FrequencySketch
 from cachewright.patterns._sync.in_use import KeysInUse
-from cachewright.patterns._sync.leading import Leader
-from cachewright.patterns._sync.pacing import Pace, clock_reaches
 from cachewright.patterns._sync.read_through import ReadThrough
 from cachewright.patterns._sync.renewing import Renewals
 from cachewright.patterns.naming import checked_name, row_key, row_tags

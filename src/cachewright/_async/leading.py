@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from cachewright._async.cache import AsyncCache
 from cachewright._async.flights import Flight
+from cachewright.core.keys import own_key
 from cachewright.errors import RemoteError
-from cachewright.patterns.naming import own_key
 from cachewright.redis.replies import Ask
+
+if TYPE_CHECKING:
+    from cachewright._async.cache import AsyncCache
 
 
 class AsyncLeader:
