@@ -182,3 +182,12 @@ def _checks(**seen: Any) -> list[Check]:
 def _holds(checks: list[Check], beginning: str) -> bool:
     (found,) = [check.holds for check in checks if check.claim.startswith(beginning)]
     return found
+
+
+def test_the_legend_says_how_late_the_second_cache_was() -> None:
+    fresh = Freshness(writes=200, here=0, elsewhere=3, in_sql=0, heard=0.0063)
+    in_time = Pattern(name=ASIDE, guarantee="bus latency", freshness=fresh)
+    late = dataclasses.replace(in_time, freshness=dataclasses.replace(fresh, heard=None))
+    assert "right at most 6.3 ms after a write" in showing.legend([in_time])
+    assert "not always right in time" in showing.legend([in_time, late])
+    assert "200 writes" in showing.legend([in_time])

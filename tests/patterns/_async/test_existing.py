@@ -19,6 +19,7 @@ from cachewright.patterns import bloom
 from cachewright.patterns._async.additions import AsyncAdditions
 from cachewright.patterns._async.existing import AsyncExisting
 from cachewright.patterns._async.read_through import AsyncReadThrough
+from cachewright.patterns._async.write_through import AsyncWriteThrough
 
 pytestmark = pytest.mark.usefixtures("patient")
 pytest.importorskip("rbloom")
@@ -277,3 +278,33 @@ async def test_what_the_server_could_not_be_told_is_told_later(
         await until(lambda: here.cache.stats().heard > heard)
         assert not await here.existing.rules_out(2)
         assert not await here.existing.rules_out(3)
+
+
+async def row_inserted_through_the_door(server: EmbeddedServer, namespace: str, **how: Any) -> Any:
+    """What another process reads of a row that write-through inserts, after both have built their filters."""
+    source = AsyncRecording(people(1))
+    async with (
+        AsyncProcess(server.url, namespace, source) as here,
+        AsyncProcess(server.url, namespace, source) as there,
+    ):
+        await here.existing.rebuild()
+        await there.existing.rebuild()
+        assert await there.users.get(2, "nobody") == "nobody"
+        announced = {"existing": here.existing} if how.get("announced", True) else {}
+        door = AsyncWriteThrough(here.cache, source, **announced)
+        heard = there.cache.stats().heard
+        await door.put(people(2)[2])
+        await until(lambda: there.cache.stats().heard > heard)
+        return await there.users.get(2, "nobody")
+
+
+async def test_a_row_that_write_through_inserts_is_announced_to_every_filter(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    assert await row_inserted_through_the_door(server, namespace) == people(2)[2]
+
+
+async def test_one_that_nobody_announces_would_be_ruled_out(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    assert await row_inserted_through_the_door(server, namespace, announced=False) == "nobody"

@@ -19,6 +19,7 @@ from cachewright.patterns import bloom
 from cachewright.patterns._sync.additions import Additions
 from cachewright.patterns._sync.existing import Existing
 from cachewright.patterns._sync.read_through import ReadThrough
+from cachewright.patterns._sync.write_through import WriteThrough
 
 pytestmark = pytest.mark.usefixtures("patient")
 pytest.importorskip("rbloom")
@@ -277,3 +278,33 @@ def test_what_the_server_could_not_be_told_is_told_later(
         until(lambda: here.cache.stats().heard > heard)
         assert not here.existing.rules_out(2)
         assert not here.existing.rules_out(3)
+
+
+def row_inserted_through_the_door(server: EmbeddedServer, namespace: str, **how: Any) -> Any:
+    """What another process reads of a row that write-through inserts, after both have built their filters."""
+    source = Recording(people(1))
+    with (
+        Process(server.url, namespace, source) as here,
+        Process(server.url, namespace, source) as there,
+    ):
+        here.existing.rebuild()
+        there.existing.rebuild()
+        assert there.users.get(2, "nobody") == "nobody"
+        announced = {"existing": here.existing} if how.get("announced", True) else {}
+        door = WriteThrough(here.cache, source, **announced)
+        heard = there.cache.stats().heard
+        door.put(people(2)[2])
+        until(lambda: there.cache.stats().heard > heard)
+        return there.users.get(2, "nobody")
+
+
+def test_a_row_that_write_through_inserts_is_announced_to_every_filter(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    assert row_inserted_through_the_door(server, namespace) == people(2)[2]
+
+
+def test_one_that_nobody_announces_would_be_ruled_out(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    assert row_inserted_through_the_door(server, namespace, announced=False) == "nobody"

@@ -27,6 +27,7 @@ from cachewright._async.looking import AsyncLooker
 from cachewright.core.policy import Policy, Seconds
 from cachewright.core.reads import Tags, listed, spell_tags
 from cachewright.errors import CacheError, ConfigurationError, RemoteError
+from cachewright.patterns._async.existing import AsyncExisting
 from cachewright.patterns._async.read_through import AsyncReadThrough
 from cachewright.patterns.identities import Identity
 from cachewright.patterns.joining import enlist
@@ -85,7 +86,8 @@ class AsyncWriteThrough:
       was replaced, beyond the bus latency.
 
     `policy`: how long and how fresh, the cache's own unless given. `limit`: seconds that the source may take to commit;
-    a writer that dies in between leaves misses for so long.
+    a writer that dies in between leaves misses for so long. `existing`: a filter of the rows that there are, which is told
+    of each row before its commit.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class AsyncWriteThrough:
         consistency: Consistency = "available",
         policy: Policy | None = None,
         limit: Seconds = 30.0,
+        existing: AsyncExisting | None = None,
     ) -> None:
         if consistency not in ("strict", "available"):
             raise ConfigurationError(f'consistency is "strict" or "available", not {consistency!r}')
@@ -104,7 +107,8 @@ class AsyncWriteThrough:
         self.consistency = consistency
         self.policy = policy or cache.policy
         self._limit = limit
-        self._through = AsyncReadThrough(cache, source, policy=policy)
+        self._existing = existing
+        self._through = AsyncReadThrough(cache, source, policy=policy, existing=existing)
         self._leases = AsyncLeases(cache.engine)
         self._loader = AsyncLoader(cache.engine, AsyncLooker(cache.engine), self._leases)
 
@@ -253,7 +257,9 @@ class AsyncWriteThrough:
     async def _joined(self, change: _Change, session: Any) -> Any:
         how = getattr(session, "verb_options", {"connection": session})
         result = await change.run(**how)
-        enlist(session, self, change.touches(change.brings(result)), change.tags)
+        touched = change.touches(change.brings(result))
+        await self._announce(touched)
+        enlist(session, self, touched, change.tags)
         return result
 
     async def _inside(self, begin: Callable[[], Any], change: _Change) -> Any:
@@ -286,6 +292,7 @@ class AsyncWriteThrough:
                 await commit.end()
         unmarked = rows.keys() - set(known)
         if unmarked:  # the source gave them their ids: until now they were known as absent at most
+            await self._announce(unmarked)
             with suppress(RemoteError):  # told, and repaired
                 await self.invalidate(*unmarked)
         return result
@@ -293,9 +300,15 @@ class AsyncWriteThrough:
     async def _begun(
         self, identities: Iterable[Identity], tags: Sequence[Any]
     ) -> AsyncCommitOfRows:
+        identities = list(identities)
+        await self._announce(identities)
         commit = self.commit_of(identities, tags)
         await commit.begin()
         return commit
+
+    async def _announce(self, identities: Iterable[Identity]) -> None:
+        if self._existing is not None:
+            await self._existing.add(*identities)
 
     def _known(self, values: Sequence[Any]) -> list[Identity]:
         """The identities that values have before they are stored; some are given by the source."""

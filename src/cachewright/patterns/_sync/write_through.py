@@ -27,6 +27,7 @@ from cachewright._sync.looking import Looker
 from cachewright.core.policy import Policy, Seconds
 from cachewright.core.reads import Tags, listed, spell_tags
 from cachewright.errors import CacheError, ConfigurationError, RemoteError
+from cachewright.patterns._sync.existing import Existing
 from cachewright.patterns._sync.read_through import ReadThrough
 from cachewright.patterns.identities import Identity
 from cachewright.patterns.joining import enlist
@@ -85,7 +86,8 @@ class WriteThrough:
       was replaced, beyond the bus latency.
 
     `policy`: how long and how fresh, the cache's own unless given. `limit`: seconds that the source may take to commit;
-    a writer that dies in between leaves misses for so long.
+    a writer that dies in between leaves misses for so long. `existing`: a filter of the rows that there are, which is told
+    of each row before its commit.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class WriteThrough:
         consistency: Consistency = "available",
         policy: Policy | None = None,
         limit: Seconds = 30.0,
+        existing: Existing | None = None,
     ) -> None:
         if consistency not in ("strict", "available"):
             raise ConfigurationError(f'consistency is "strict" or "available", not {consistency!r}')
@@ -104,7 +107,8 @@ class WriteThrough:
         self.consistency = consistency
         self.policy = policy or cache.policy
         self._limit = limit
-        self._through = ReadThrough(cache, source, policy=policy)
+        self._existing = existing
+        self._through = ReadThrough(cache, source, policy=policy, existing=existing)
         self._leases = Leases(cache.engine)
         self._loader = Loader(cache.engine, Looker(cache.engine), self._leases)
 
@@ -253,7 +257,9 @@ class WriteThrough:
     def _joined(self, change: _Change, session: Any) -> Any:
         how = getattr(session, "verb_options", {"connection": session})
         result = change.run(**how)
-        enlist(session, self, change.touches(change.brings(result)), change.tags)
+        touched = change.touches(change.brings(result))
+        self._announce(touched)
+        enlist(session, self, touched, change.tags)
         return result
 
     def _inside(self, begin: Callable[[], Any], change: _Change) -> Any:
@@ -286,6 +292,7 @@ class WriteThrough:
                 commit.end()
         unmarked = rows.keys() - set(known)
         if unmarked:  # the source gave them their ids: until now they were known as absent at most
+            self._announce(unmarked)
             with suppress(RemoteError):  # told, and repaired
                 self.invalidate(*unmarked)
         return result
@@ -293,9 +300,15 @@ class WriteThrough:
     def _begun(
         self, identities: Iterable[Identity], tags: Sequence[Any]
     ) -> CommitOfRows:
+        identities = list(identities)
+        self._announce(identities)
         commit = self.commit_of(identities, tags)
         commit.begin()
         return commit
+
+    def _announce(self, identities: Iterable[Identity]) -> None:
+        if self._existing is not None:
+            self._existing.add(*identities)
 
     def _known(self, values: Sequence[Any]) -> list[Identity]:
         """The identities that values have before they are stored; some are given by the source."""
