@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from benchmarks import codecs, contention, growth, l1, l2, memory, stampedes, tags, writes
+from benchmarks import (
+    codecs,
+    cold_reads,
+    contention,
+    growth,
+    l1,
+    l2,
+    memory,
+    stampedes,
+    tags,
+    writes,
+)
 from benchmarks.rows import Row
 
 ROWS: tuple[Row, ...] = tuple(
@@ -17,6 +28,7 @@ ROWS: tuple[Row, ...] = tuple(
             *growth.ROWS,
             *stampedes.ROWS,
             *writes.ROWS,
+            cold_reads.ROW,
         ),
         key=lambda row: row.number,
     )

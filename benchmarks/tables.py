@@ -1,7 +1,8 @@
 """A real PostgreSQL and a cache server that keeps a log: what the rows on writes have in common.
 
 PostgreSQL comes from its wheel with its own defaults (`fsync` and `synchronous_commit` on), has its data in a temporary
-folder and listens on a Unix socket only. What must not be here: what is measured.
+folder and listens on a Unix socket only, so the cache server is spoken to over one as well. What must not be here: what
+is measured.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class Tables:
     def cache(self, namespace: str, *, synced: bool = False) -> Cache:
         """A cache of ours on a server with `appendonly yes`; `synced`: its log is on disk before each reply."""
         server = self._synced if synced else self._logged
-        cache = Cache(server.tcp_url, namespace=namespace, policy=Policy(ttl=TTL, timeouts=PATIENT))
+        cache = Cache(server.url, namespace=namespace, policy=Policy(ttl=TTL, timeouts=PATIENT))
         self.stage.closing(cache.close)
         return cache
 

@@ -10,19 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from statistics import median
 from typing import Any, TypeAlias
 
 from benchmarks.peers import sql
-from benchmarks.rows import Case, Measure, Row, Sample, Target, floor, ours
+from benchmarks.rows import Case, Measure, Row, Target, floor, ours
 from benchmarks.stage import Stage
 from benchmarks.tables import Tables, Values, batches, changed_rows, new_rows, tables
 
 MANY = 1_000
 """Rows of a sample that ends in the table."""
-READ, BLOCK = 100, 5
-"""Rows of a batch that is read, and batches of a sample."""
-STORED = 20_000
 
 
 class Given:
@@ -159,93 +155,17 @@ def _drained(size: int, name: str) -> Callable[[Stage], Measure]:
     return prepare
 
 
-# ---------------------------------------------------------------- reading
-
-
-def _cold(stage: Stage) -> Measure:
-    """Batches that no cache holds; a sample with one that was not loaded from the table fails."""
-    from cachewright.integrations.sqlalchemy import TableSource
-    from cachewright.patterns import ReadThrough
-
-    at = tables(stage)
-    cache = at.cache("reading")
-    door = ReadThrough(cache, TableSource(at.engine, _stored(at, "door_read")))
-    blocks = _blocks()
-
-    def sample() -> Sample:
-        cache.clear()  # all of them are met again
-        before = cache.stats().misses
-        took = _each(door.get_many, blocks)
-        if cache.stats().misses - before != READ * BLOCK:
-            raise RuntimeError("not all of the rows were missing")
-        return Sample(took)
-
-    return sample
-
-
-def _in_query(isolation: str | None, name: str) -> Callable[[Stage], Measure]:
-    """Core: SELECT … WHERE id IN (…), the rows as dicts by their ids, which is what the door returns."""
-
-    def prepare(stage: Stage) -> Measure:
-        import sqlalchemy as sa
-
-        at = tables(stage)
-        table = _stored(at, name)
-        engine = at.engine.execution_options(isolation_level=isolation) if isolation else at.engine
-
-        def read(ids: list[int]) -> dict[int, Values]:
-            with engine.connect() as connection:
-                found = connection.execute(sa.select(table).where(table.c.id.in_(ids)))
-                return {row["id"]: dict(row) for row in found.mappings()}
-
-        return lambda: _each(read, _blocks())
-
-    return prepare
-
-
-def _raw_any(stage: Stage) -> Measure:
-    at = tables(stage)
-    execute = at.connect().execute
-    text = f"SELECT * FROM {_stored(at, 'raw_read').name} WHERE id = ANY(%s)".encode()
-
-    def read(ids: list[int]) -> dict[int, Any]:
-        return {row[0]: row for row in execute(text, [ids])}
-
-    return lambda: _each(read, _blocks())
-
-
-def _stored(at: Tables, name: str) -> Any:
-    return at.table(name, filled=STORED)
-
-
-def _blocks() -> list[list[int]]:
-    """Ids from all over the table, the same for everybody."""
-    step = STORED // (READ * BLOCK)
-    return [[(n * BLOCK + block) * step for n in range(READ)] for block in range(BLOCK)]
-
-
-def _each(read: Callable[[list[int]], dict[int, Any]], blocks: list[list[int]]) -> float:
-    """Nanoseconds a batch, the median; every row must be there."""
-    times = []
-    for ids in blocks:
-        begin = time.perf_counter_ns()
-        found = read(ids)
-        times.append(time.perf_counter_ns() - begin)
-        if len(found) != len(ids):
-            raise RuntimeError(f"{len(found)} of {len(ids)} rows were read")
-    return median(times)
-
-
 _SAME = (
     "Rows of 200 bytes, PostgreSQL 18 with its defaults (each commit synced to disk), the cache server with `appendonly "
-    'yes, appendfsync everysec`. Write-behind acknowledges from the queue, durability "aof": a power loss may take its '
+    "yes, appendfsync everysec`, both on this machine and over Unix sockets: the slower its disk, the better for who waits "
+    'for no commit. Write-behind acknowledges from the queue, durability "aof": a power loss may take its '
     'last two seconds; its worker is idle while a sample is taken. Durability "fsync": each write on disk first, '
     "`appendfsync always`. In the table: the time until the last of 1,000 rows is, divided by the writes."
 )
+_PAGE = "8 KB and fdatasync, no database"
 _CORE = "SQLAlchemy Core INSERT, committed"
 _CORE_UPDATE = "SQLAlchemy Core UPDATE, committed"
 _CORE_HUNDRED = "SQLAlchemy Core execute(insert, 100 rows), committed"
-_IN, _IN_AUTO = "SQLAlchemy Core SELECT … IN", "SQLAlchemy Core SELECT … IN, autocommit"
 
 INSERT = Row(
     number=17,
@@ -264,6 +184,7 @@ INSERT = Row(
         Case(_CORE, sql.insert),
         floor("TableSource.save, no cache", sql.source_save),
         floor("psycopg INSERT, autocommit", sql.raw_insert),
+        floor(_PAGE, sql.synced_page),
     ),
     targets=(
         Target(case="cachewright write-behind put", limit=0.5, against=(_CORE,)),
@@ -287,6 +208,7 @@ UPDATE = Row(
         Case(_CORE_UPDATE, sql.update),
         floor("TableSource.save, no cache", sql.source_update),
         floor("psycopg UPDATE, autocommit", sql.raw_update),
+        floor(_PAGE, sql.synced_page),
     ),
     targets=(
         Target(case="cachewright write-behind put", limit=0.5, against=(_CORE_UPDATE,)),
@@ -311,6 +233,7 @@ HUNDRED = Row(
         Case(_CORE_HUNDRED, sql.insert_hundred),
         floor("TableSource.save_many, no cache", sql.source_hundred),
         floor("psycopg INSERT … SELECT unnest, autocommit", sql.raw_hundred),
+        floor(_PAGE, sql.synced_page),
     ),
     targets=(
         Target(case="cachewright write-behind put_many", limit=0.3, against=(_CORE_HUNDRED,)),
@@ -318,26 +241,4 @@ HUNDRED = Row(
     ),
 )
 
-READ_HUNDRED = Row(
-    number=18,
-    name="read-hundred",
-    title="Reading a hundred rows that no cache holds",
-    unit="ns",
-    reference=_IN,
-    pinned=True,
-    rounds=41,
-    note="Rows of 200 bytes in PostgreSQL's memory, as dicts by their ids. Nanoseconds a batch; the door stores the rows "
-    "too, in both levels. SQLAlchemy as it comes begins and ends a transaction around the query.",
-    cases=(
-        ours("read-through get_many", _cold),
-        Case(_IN, _in_query(None, "core_read")),
-        Case(_IN_AUTO, _in_query("AUTOCOMMIT", "auto_read")),
-        floor("psycopg SELECT … ANY, autocommit", _raw_any),
-    ),
-    targets=(
-        Target(case="cachewright read-through get_many", limit=1.2, against=(_IN,)),
-        Target(case="cachewright read-through get_many", limit=1.2, against=(_IN_AUTO,), goal=True),
-    ),
-)
-
-ROWS = (INSERT, UPDATE, HUNDRED, READ_HUNDRED)
+ROWS = (INSERT, UPDATE, HUNDRED)

@@ -62,8 +62,14 @@ def _judged(told: Sequence[tuple[int, int]], found: dict[int, int]) -> Crash:
 def _child(name: str, place: Place, turn: int) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "demo.crashing", name, place.database, place.cache, str(turn)]
     root = Path(__file__).resolve().parent.parent
+    # Ctrl-C is for the one who tells what happened; it ends these by itself.
     with subprocess.Popen(
-        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as child:
         try:
             yield child

@@ -6,6 +6,8 @@ is one round trip a statement. What must not be here: caches.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -101,6 +103,21 @@ def raw_hundred(stage: Stage) -> Measure:
         execute(text, [[row[name] for row in rows] for name in COLUMNS])
 
     return stage.timed("write(next(rows))", range(4), block=1, write=write, rows=_hundreds())
+
+
+def synced_page(stage: Stage) -> Measure:
+    """No database: 8 KB written over a file and on disk, which is what each commit waits for at least."""
+    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the stage
+    stage.closing(file.close)
+    page = bytes(8_192)
+    file.write(page)
+    os.fsync(file.fileno())
+
+    def write() -> None:
+        os.pwrite(file.fileno(), page, 0)
+        getattr(os, "fdatasync", os.fsync)(file.fileno())
+
+    return stage.timed("write()", range(10), write=write)
 
 
 def _hundreds() -> Iterator[list[Values]]:

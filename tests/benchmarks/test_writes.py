@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 import pytest
 
-from benchmarks import writes
+from benchmarks import cold_reads, writes
 from benchmarks.rows import Row
 from benchmarks.running import Size, measure_here
 from benchmarks.stage import Stage
@@ -24,9 +25,10 @@ def stage() -> Iterator[Stage]:
         yield stage
 
 
-@pytest.mark.parametrize("chosen", writes.ROWS, ids=lambda chosen: chosen.name)
+@pytest.mark.parametrize("chosen", [*writes.ROWS, cold_reads.ROW], ids=lambda chosen: chosen.name)
 def test_all_cases_are_measured(chosen: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writes, "MANY", 200)
+    monkeypatch.setattr(cold_reads, "STORED", 2_000)
     monkeypatch.setattr("benchmarks.running.pin", lambda: False)  # other tests run in this process
     samples = measure_here(chosen, SIZE)
     assert samples.missing == {}
@@ -67,9 +69,8 @@ def test_a_queue_that_is_not_drained_fails_the_case(stage: Stage) -> None:
 def test_a_batch_that_is_cached_is_no_cold_read(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sample = writes._cold(stage)
-    sample()
-    monkeypatch.setattr("cachewright.Cache.clear", lambda _self: None)
+    monkeypatch.setattr(cold_reads, "_blocks", lambda: repeat(list(range(cold_reads.READ))))
+    sample = cold_reads._cold(stage)
     with pytest.raises(RuntimeError, match="not all of the rows were missing"):
         sample()
 

@@ -17,7 +17,7 @@ from cachewright.embedded import EmbeddedServer
 from demo import agreeing, crashing, data, doors, patterns, racing, showing, sqlite
 from demo.__main__ import main
 from demo.database import Database, census
-from demo.doors import ASIDE, BEHIND, SQL, THROUGH, Door, Place, copied, opened
+from demo.doors import ASIDE, BEHIND, SQL, THROUGH, Place, copied, opened
 from demo.matrix import Crash, Freshness, Latency, Pattern
 from demo.report import Report
 from demo.results import Check
@@ -106,8 +106,8 @@ def test_a_door_that_tells_nobody_of_its_writes_is_found_out(
 ) -> None:
     monkeypatch.setattr(agreeing, "PATIENCE", 0.0)
     monkeypatch.setattr(doors, "_around", lambda _cache, _source, plain: plain.write)
-    with place.engine() as engine, copied(engine) as flights:
-        watch = agreeing.Watch(_door(opened(SQL, place, engine)), flights)
+    with place.engine() as engine, copied(engine) as flights, opened(SQL, place, engine) as sql:
+        watch = agreeing.Watch(sql, flights)
         with opened(ASIDE, place, engine) as here, opened(ASIDE, place, engine) as elsewhere:
             for flight in flights[:12]:
                 here.read(flight["id"])
@@ -159,11 +159,6 @@ def test_the_matrix_fits_on_a_page() -> None:
     assert max(map(len, lines)) <= 100
     assert "…" not in out.getvalue()
     assert "2000 of 2000" in out.getvalue()
-
-
-def _door(context: Any) -> Door:
-    door: Door = context.__enter__()
-    return door
 
 
 def _checks(**seen: Any) -> list[Check]:

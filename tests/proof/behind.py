@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
 import psycopg
 import sqlalchemy as sa
 
@@ -57,6 +59,9 @@ TWICE = "SELECT count(*) - count(DISTINCT (id, version)) FROM applied"
 OLD_OVER_NEW = "SELECT count(*) FROM backwards"
 CONTENT = "SELECT id, version FROM stock"
 DATABASE = "shop"
+END_SESSIONS = (
+    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{DATABASE}'"
+)
 
 
 def row(number: int, version: int, note: str = "") -> dict[str, Any]:
@@ -116,6 +121,12 @@ class Shop:
                     found.setdefault(int(key), []).append(int(version))
         return found
 
+    def forget(self) -> None:
+        """Begin again, with empty tables and no notes; positions stay."""
+        self.ask("TRUNCATE stock, applied, backwards")
+        for path in [*self.place.glob("*.acknowledged"), *self.place.glob("*.begun")]:
+            path.unlink()
+
 
 class Notes:
     """A file of what a member did; what was noted outlives the member."""
@@ -138,7 +149,9 @@ class Unguarded(TableSource[Any]):
     ) -> bool:
         """Whatever is recorded counts as expected."""
         found = self.position(position.queue, position.partition)
-        return super().apply(changes, replace(position, expected=found), connection=connection)
+        return super().apply(
+            changes, msgspec.structs.replace(position, expected=found), connection=connection
+        )
 
 
 class InMemory:
@@ -167,18 +180,37 @@ class InMemory:
 
 
 @contextlib.contextmanager
-def opened_shop(
-    place: Path, config: dict[str, str], **options: Any
-) -> Iterator[tuple[Shop, EmbeddedServer]]:
-    """A server that keeps its data in `place`, and a PostgreSQL with the table; both are gone with the block."""
-    data = place / "server"
-    data.mkdir()
-    with EmbeddedServer(directory=data, config=config) as server, versioned_rows(1) as rows:
+def opened_database() -> Iterator[str]:
+    """The address of a PostgreSQL with the tables, which is gone with the block."""
+    with versioned_rows(1) as rows:
+        address = _address_of(rows.address)
         with psycopg.connect(rows.address, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {DATABASE}".encode())
-        shop = Shop(server.url, _address_of(rows.address), place, options)
+        shop = Shop("", address, Path())
         shop.ask(SCHEMA)
         shop.source().create_tables()
+        try:
+            yield address
+        finally:
+            # PostgreSQL would wait for those who have not left.
+            with psycopg.connect(rows.address, autocommit=True) as connection:
+                connection.execute(END_SESSIONS.encode())
+
+
+@contextlib.contextmanager
+def opened_shop(
+    config: dict[str, str], *, database: str | None = None, **options: Any
+) -> Iterator[tuple[Shop, EmbeddedServer]]:
+    """A server that keeps its data in the shop's place, and a `database` or one of its own; all is gone with the block."""
+    with contextlib.ExitStack() as stack:
+        address = database or stack.enter_context(opened_database())
+        place = tempfile.TemporaryDirectory(prefix="cachewright-proof-")
+        folder = Path(stack.enter_context(place))
+        server = EmbeddedServer(directory=folder / "server", config=config)
+        stack.enter_context(server)
+        shop = Shop(server.url, address, folder, options)
+        if database is not None:
+            shop.forget()
         yield shop, server
 
 

@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -68,7 +69,20 @@ def _int(value: int) -> int | Ext:
     return Ext(1, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
 
 
+def _is_a_product_s_text(key: object) -> bool:
+    """Whether a key is a str of some product's own, such as the names of columns in SQLAlchemy's rows.
+
+    As a key it is equal to its text, and its text is all that anybody looks up. A member of an Enum is more than that.
+    """
+    return isinstance(key, str) and type(key) is not str and not isinstance(key, Enum)
+
+
 def _dict(value: dict[Any, Any], depth: int) -> Any:
+    if any(map(_is_a_product_s_text, value)):
+        value = {
+            str.__str__(key) if _is_a_product_s_text(key) else key: item
+            for key, item in value.items()
+        }
     kinds = frozenset(map(type, value))
     if kinds <= LEAVES and (int not in kinds or Ext not in map(type, map(lower, value))):
         return dict(zip(value, _lowered(value.values(), depth), strict=True))

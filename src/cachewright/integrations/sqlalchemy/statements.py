@@ -126,6 +126,7 @@ _PLAIN = (
     sa.Integer,
     sa.String,
     sa.Numeric,
+    sa.Float,
     sa.Boolean,
     sa.Date,
     sa.DateTime,

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from cachewright._async.cache import AsyncCache
+from cachewright.core.keys import as_key
 from cachewright.core.policy import Policy
 from cachewright.patterns._async.existing import AsyncExisting
 from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags
@@ -58,7 +59,8 @@ class AsyncReadThrough:
         if self._existing is not None and await self._existing.rules_out(identity):
             return default
         return await self.cache.get_or_load(
-            row_key(self._name, identity),
+            # As the text that it is in the table of L1, a hit needs no further thought.
+            as_key(row_key(self._name, identity)),
             partial(self.source.load, identity),
             tags=row_tags(self._name, identity),
             default=default,

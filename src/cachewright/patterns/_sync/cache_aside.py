@@ -13,6 +13,7 @@ from typing import Any
 
 from cachewright._sync.cache import Cache
 from cachewright._sync.writing import Writing
+from cachewright.core.keys import as_key
 from cachewright.core.policy import Policy, Seconds, Ttl
 from cachewright.core.reads import Tags
 from cachewright.errors import ConfigurationError
@@ -71,7 +72,8 @@ class CacheAside:
                 raise ConfigurationError("say how to load it: get(key, load), or give a source")
             load = self._source.load
         return self.cache.get_or_load(
-            row_key(self.name, identity),
+            # As the text that it is in the table of L1, a hit needs no further thought.
+            as_key(row_key(self.name, identity)),
             partial(load, identity),
             tags=[*row_tags(self.name, identity), *tags],
             default=default,
