@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cachewright.codecs import PayloadCodec, codec_for
+from cachewright.codecs import PayloadCodec, codec_for, compressor_for
+from cachewright.codecs.aesgcm import Sealer
 from cachewright.core import envelope as env
 from cachewright.core.envelope import Envelope, Kind
 from cachewright.core.keys import KeySpace
@@ -23,6 +24,7 @@ from cachewright.types import ABSENT
 
 FILL = b"fill-fill-12"
 NODE = b"0123456789abcdef"
+SECRETS = [("a", "one"), ("b", "two"), ("c", ABSENT)]
 
 
 def single(value: float) -> float:
@@ -174,6 +176,32 @@ def test_a_value_comes_back_from_its_bytes_whatever_its_truth(value: Any) -> Non
     envelope = keys.open("k", packed(keys, "k", value))
     got = keys.value("k", envelope)
     assert (type(got), got) == (type(value), value)
+
+
+@pytest.mark.parametrize("options", [{}, {"compressor": compressor_for("zlib")}], ids=["", "zlib"])
+def test_what_nobody_keeps_is_packed_as_an_entry_without_a_life(options: dict[str, Any]) -> None:
+    keys = packer(**options)
+    named = [
+        ("a", {"a": 1}),
+        ("b", "x" * 5_000),
+        ("c", ABSENT),
+        ("é", 1),
+        ("x" * 600, [2]),
+        ("d", 3),
+    ]
+    packed_alone = [
+        keys.pack(key, value, Lifetime(0, 0), now=9.0, fill=bytes(12), node=b"", stamps={})
+        for key, value in named
+    ]
+    assert keys.pack_unkept(named, now=9.0) == packed_alone
+
+
+def test_what_nobody_keeps_is_sealed_for_its_key() -> None:
+    keys = packer(sealer=Sealer({"k1": bytes(32)}))
+    for (key, value), data in zip(SECRETS, keys.pack_unkept(SECRETS, now=9.0), strict=True):
+        assert keys.value(key, keys.open(key, data)) == value
+        with pytest.raises(CodecError):
+            keys.value("other", keys.open("other", data))
 
 
 def test_what_is_absent_comes_back_as_absent_without_a_payload() -> None:

@@ -226,6 +226,13 @@ NAME = st.one_of(
 SPACES = st.text("ab/.-_tagseq", min_size=1, max_size=6)
 
 
+@given(SPACES, st.lists(st.one_of(NAME, st.sampled_from(["users:1", "users:2", ""])), max_size=5))
+def test_security_08_many_names_are_those_of_each(namespace: str, keys: list[str]) -> None:
+    space, tags = KeySpace(namespace), [f"t:{key}" for key in keys]
+    assert space.entries(keys) == [space.entry(key) for key in keys]
+    assert space.tags(tags) == [space.tag(tag) for tag in tags]
+
+
 @given(SPACES, SPACES, NAME, NAME)
 def test_security_08_names_on_the_server_cannot_spell_one_another(
     one: str, other: str, key: str, another: str

@@ -49,16 +49,14 @@ def test_what_is_no_id_has_no_version(nonsense: bytes) -> None:
         version_of(nonsense)
 
 
+def change(kind: int, *texts: bytes) -> bytes:
+    return bytes([kind]) + b"".join(struct.pack("<I", len(text)) + text for text in texts)
+
+
 def test_an_entry_is_read_with_where_it_was_first() -> None:
     fields = [
-        b"k",
-        b"users:1",
-        b"i",
-        b"id",
-        b"t",
-        b"2",
         b"v",
-        b"x",
+        change(2, b"users:1", b"id", b"x"),
         b"o",
         b"5-1",
         b"c",
@@ -69,11 +67,25 @@ def test_an_entry_is_read_with_where_it_was_first() -> None:
     entry = queued([b"9-0", fields])
     assert (entry.id, entry.version, entry.kind) == (b"9-0", version_of(b"5-1"), "patch")
     assert (entry.name, entry.cause, entry.deliveries) == ("users:1", "why", 3)
+    assert (entry.identity, entry.data) == (b"id", b"x")
 
 
 @pytest.mark.parametrize(
     "reply",
-    [None, [], [b"1-0"], [b"1-0", None], [b"1-0", [b"k"]], [b"1-0", [b"k", b"a", b"t", b"7"]]],
+    [
+        *(None, [], [b"1-0"], [b"1-0", None], [b"1-0", [b"v"]], [b"1-0", [b"n", b"7"]]),
+        *(
+            [b"1-0", [b"v", data]]
+            for data in (
+                b"",
+                change(1, b"k", b""),
+                change(1, b"k", b"", b"x")[:-1],
+                change(1, b"k", b"", b"x") + b"x",
+                change(7, b"k", b"", b"x"),
+                change(1, b"\xff", b"", b"x"),
+            )
+        ),
+    ],
 )
 def test_an_entry_that_makes_no_sense_is_told_as_such(reply: Any) -> None:
     with pytest.raises(CodecError):

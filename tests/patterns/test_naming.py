@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cachewright import ConfigurationError
-from cachewright.core.keys import KeySpace, as_key
-from cachewright.patterns.naming import checked_name, own_key, row_key, row_tags, server_name
+from cachewright.core.keys import KeySpace, as_key, own_key
+from cachewright.patterns.naming import checked_name, row_key, row_tags, server_name
 
 
 class Quoted(str):
@@ -21,14 +21,14 @@ class Quoted(str):
 def test_a_row_is_spelled_by_its_source_and_all_parts_of_its_identity() -> None:
     assert row_key("seats", (7, "A")) == ("seats", 7, "A")
     assert row_tags("seats", (7, "A")) == ["row:seats:7:A", "table:seats"]
-    assert row_tags("users", 7) == ["row:users:7", "table:users"]
+    assert row_tags("users", 7) == ["row:users:7", "rows:users"]
 
 
 def test_a_name_of_a_products_own_type_is_taken_as_its_text() -> None:
     name = checked_name(Quoted("users"))
     assert (type(name), name) == (str, "users")
     assert as_key(row_key(Quoted("users"), 1)) == "users:1"
-    assert row_tags(Quoted("users"), 1) == ["row:users:1", "table:users"]
+    assert row_tags(Quoted("users"), 1) == ["row:users:1", "rows:users"]
 
 
 @pytest.mark.parametrize("name", ["", None, 7])

@@ -62,6 +62,8 @@ DATABASE = "shop"
 END_SESSIONS = (
     f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{DATABASE}'"
 )
+_ENGINES: list[sa.Engine] = []
+"""Of this process; their connections are closed with the database."""
 
 
 def row(number: int, version: int, note: str = "") -> dict[str, Any]:
@@ -86,6 +88,7 @@ class Shop:
         """The table, over connections of its own."""
         rest = self.address.partition("://")[2]
         engine = sa.create_engine(f"postgresql+psycopg://{rest}", pool_size=20)
+        _ENGINES.append(engine)
         return kind(engine, STOCK)
 
     def cache(self, **options: Any) -> Cache:
@@ -161,7 +164,14 @@ class InMemory:
         self.waiting: queue.Queue[dict[str, Any]] = queue.Queue()
         self._source = source
         self._interval = interval
-        threading.Thread(target=self._flush_for_ever, daemon=True).start()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._flush_for_ever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, as the guide does not."""
+        self._closed.set()
+        self._thread.join()
 
     def put_many(self, values: Sequence[dict[str, Any]]) -> None:
         """Acknowledged as soon as it is in the queue."""
@@ -169,8 +179,7 @@ class InMemory:
             self.waiting.put(value)
 
     def _flush_for_ever(self) -> None:
-        while True:
-            time.sleep(self._interval)
+        while not self._closed.wait(self._interval):
             batch = {}
             while not self.waiting.empty():
                 one = self.waiting.get()
@@ -192,6 +201,8 @@ def opened_database() -> Iterator[str]:
         try:
             yield address
         finally:
+            while _ENGINES:
+                _ENGINES.pop().dispose()
             # PostgreSQL would wait for those who have not left.
             with psycopg.connect(rows.address, autocommit=True) as connection:
                 connection.execute(END_SESSIONS.encode())

@@ -154,7 +154,7 @@ def judge(watch: Watch, shop: Shop, *, seconds: float) -> Measured:
     wrong = sum(shop.content().get(n) != version for n, version in watch.acknowledged.items())
     numbers: dict[str, Number] = {
         "reads": watch.reads,
-        "of a value evicted with its write pending": watch.met,
+        "of a value that was gone, its write pending": watch.met,
         "old reads": watch.old,
         "values evicted": watch.evicted,
         "writes": sum(watch.acknowledged.values()),

@@ -125,6 +125,7 @@ def control(*, seconds: float, limit: int) -> Measured:
                 number += TOGETHER
                 time.sleep(0.002)
         time.sleep(1.0)
+        memory.close()
         lost, acknowledged = behind.lost_rows(shop)
         return Measured(
             lost + max(0, acknowledged - limit),

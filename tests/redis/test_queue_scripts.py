@@ -13,18 +13,31 @@ from rig.scripts import CHANNEL, RANDOM, Room
 
 HEAD = b"0" * 16 + b":" + b"0" * 12
 ENTRY = b"head." + HEAD + b":" + RANDOM.encode() + b".tail"
-SHARED = ["s", "pending", "parked", "seq", "table"]
+PLACE = ["s", "pending", "parked"]
 pack = msgspec.msgpack.encode
 
 
-def change(kind: int = 1, data: bytes = ENTRY, *, ttl: int = 5000, key: bytes = b"key") -> bytes:
+def change(
+    kind: int = 1, data: bytes = ENTRY, *, ttl: int = 5000, key: bytes = b"key", place: int = 0
+) -> bytes:
     at = data.find(HEAD) + 1
-    return struct.pack("<BQIIII", kind, ttl, at, len(key), 2, len(data)) + key + b"id" + data
+    return struct.pack("<HQI", place, ttl, at) + queued_as(kind, data, key=key)
 
 
-def enqueue_all(room: Room, changes: bytes, names: list[str], *, limit: int = 9) -> Any:
+def queued_as(kind: int = 1, data: bytes = ENTRY, *, key: bytes = b"key") -> bytes:
+    """A change as the queue has it."""
+    texts = b"".join(struct.pack("<I", len(it)) + it for it in (key, b"id", data))
+    return bytes([kind]) + texts
+
+
+def enqueue_all(
+    room: Room, changes: bytes, names: list[str], *, limit: int = 9, places: list[str] = PLACE
+) -> Any:
+    """`names`: of each change the entry, the lease, and the stamps of key and row."""
     told = (room.name(CHANNEL), b"message")
-    return room.run("enqueue", SHARED + names, changes, limit, RANDOM, 60_000, *told)
+    marks = [name for n, name in enumerate(names) if n % 4]
+    keys = ["seq", *places, "table", *marks, *names[::4]]
+    return room.run("enqueue", keys, changes, len(places) // 3, limit, RANDOM, 60_000, *told)
 
 
 def enqueue(
@@ -33,7 +46,7 @@ def enqueue(
     """The stream id (1 or 0 for a full partition), and the head of the stamps if an entry was stored."""
     names = ["e", "l", "k", "row"]
     head, found = enqueue_all(room, change(kind, data, ttl=ttl), names, limit=limit)
-    return (found, b"") if isinstance(found, int) else (found[0], head if found[1] else b"")
+    return (found[0], head) if isinstance(found, list) else (found, b"")
 
 
 def records(room: Room) -> list[tuple[bytes, int, bytes]]:
@@ -58,7 +71,7 @@ def test_a_put_is_queued_pending_cached_and_told(room: Room) -> None:
     room.put("k", "stamp")
     room.put("table", "stamp")
     entry_id, head = enqueue(room)
-    assert stream(room) == [(entry_id, {b"k": b"key", b"i": b"id", b"t": b"1", b"v": ENTRY})]
+    assert stream(room) == [(entry_id, {b"v": queued_as()})]
     assert records(room) == [(entry_id, 1, ENTRY)]
     assert len(head) == len(HEAD)
     assert room.get("e") == ENTRY.replace(HEAD, head)
@@ -84,8 +97,12 @@ def test_several_changes_go_in_together_and_those_that_are_not_cached_drop_what_
         room.put(name, "old")
     changes = [change(key=b"k0"), change(2, b"fields", ttl=0, key=b"k1"), change(3, key=b"k2")]
     head, *found = enqueue_all(room, b"".join(changes), names)
-    assert [stored for _, stored in found] == [1, 0, 1]
-    assert [fields[b"k"] for _, fields in stream(room)] == [b"k0", b"k1", b"k2"]
+    assert [type(each) for each in found] == [list, bytes, list], "the entries of two were stored"
+    assert [fields for _, fields in stream(room)] == [
+        {b"v": queued_as(key=b"k0")},
+        {b"v": queued_as(2, b"fields", key=b"k1")},
+        {b"v": queued_as(3, key=b"k2")},
+    ]
     assert sorted(room.client.hkeys(room.name("pending"))) == [b"k0", b"k1", b"k2"]
     assert room.get("e0") == room.get("e2") == ENTRY.replace(HEAD, head)
     left = {name: room.get(name) for name in names if room.get(name) is not None}
@@ -101,6 +118,53 @@ def test_what_does_not_fit_is_refused_and_what_fits_is_taken(room: Room) -> None
     assert [type(each) for each in found] == [list, list, int]
     assert room.get("e2") == b"old"
     assert len(stream(room)) == 2
+
+
+def test_one_call_fills_several_partitions_and_each_refuses_for_itself(room: Room) -> None:
+    places = [f"{name}{n}" for n in range(2) for name in PLACE]
+    names = [f"{name}{n}" for n in range(4) for name in ("e", "l", "k", "row")]
+    for name in names:
+        room.put(name, "old")
+    where = {b"k0": 0, b"k1": 1, b"k2": 0, b"k3": 1}
+    room.client.xadd(room.name("parked0"), {"k": "other"})
+    changes = b"".join(change(key=key, place=n) for key, n in where.items())
+    head, *found = enqueue_all(room, changes, names, limit=2, places=places)
+    assert [type(each) for each in found] == [list, list, int, list]
+    held_by = [stream(room, name) for name in ("s0", "s1")]
+    assert [[fields for _, fields in one] for one in held_by] == [
+        [{b"v": queued_as(key=b"k0")}],
+        [{b"v": queued_as(key=b"k1")}, {b"v": queued_as(key=b"k3")}],
+    ]
+    assert [set(room.client.hkeys(room.name(f"pending{n}"))) for n in (0, 1)] == [
+        {b"k0"},
+        {b"k1", b"k3"},
+    ]
+    cached = ENTRY.replace(HEAD, head)
+    assert [room.get(f"e{n}") for n in range(4)] == [cached, cached, b"old", cached]
+    assert [room.get(f"l{n}") for n in range(4)] == [None, None, b"old", None]
+    assert [room.get(f"k{n}") for n in range(4)] == [None, None, b"old", None]
+    rows = [room.get(f"row{n}") for n in range(4)]
+    assert rows[2] == b"old"
+    assert {rows[0], rows[1], rows[3]} == {head + b":" + RANDOM.encode()}
+    assert len(room.heard()) == 1
+
+
+@pytest.mark.parametrize("marked", ["l2", "k2", "row2"])
+def test_a_writer_s_mark_keeps_its_own_row_from_being_cached_and_no_other(
+    room: Room, marked: str
+) -> None:
+    """The first change is refused, so that places among the changes and among those taken differ."""
+    places = [f"{name}{n}" for n in range(2) for name in PLACE]
+    names = [f"{name}{n}" for n in range(4) for name in ("e", "l", "k", "row")]
+    room.mark(marked, "writer")
+    for n in range(2):
+        room.client.xadd(room.name("parked0"), {"k": str(n)})
+    changes = b"".join(change(key=b"k%d" % n, place=min(n, 1)) for n in range(4))
+    _, *found = enqueue_all(room, changes, names, limit=2, places=places)
+    assert [type(each) for each in found] == [int, list, bytes, int]
+    assert room.get("e1") is not None
+    assert room.get("e2") is None
+    assert room.get(marked).startswith(b"!~writer")
 
 
 def test_a_put_replaces_what_was_pending_and_a_patch_is_added(room: Room) -> None:
@@ -259,7 +323,7 @@ def test_move_keeps_everything_and_the_first_id(held: Room) -> None:
     assert held.client.xpending(held.name("s"), "g")["pending"] == 1
     found = stream(held, "dead")
     assert [entry[0] for entry in found] == moved
-    expected = {b"k": b"key", b"i": b"id", b"t": b"1", b"v": ENTRY, b"c": b"why", b"n": b"3"}
+    expected = {b"v": queued_as(), b"c": b"why", b"n": b"3"}
     assert [entry[1] for entry in found] == [{**expected, b"o": ids[0]}, {**expected, b"o": ids[2]}]
     again = move(held, moved, origin="dead", group="")
     assert [entry[1][b"o"] for entry in stream(held, "s2")] == [ids[0], ids[2]]

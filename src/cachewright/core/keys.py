@@ -8,7 +8,7 @@ A key is a string of parts joined by ":". No two inputs spell one key:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -215,6 +215,20 @@ class KeySpace:
         if tag.startswith("k:"):
             return f"{self.entry(tag[2:])}:stamp"
         return f"{self.namespace}:tag{self._name(tag)}"
+
+    def entries(self, keys: Sequence[str]) -> list[str]:
+        """The names of many entries."""
+        return [self.namespace + name for name in self._names(keys)]
+
+    def tags(self, tags: Sequence[str]) -> list[str]:
+        """The names of many tags' stamps, none of them a key's."""
+        return [f"{self.namespace}:tag{name}" for name in self._names(tags)]
+
+    def _names(self, keys: Sequence[str]) -> list[str]:
+        # One look at all of them, which rarely holds a digest.
+        if all(keys) and _ON_SERVER("".join(keys)) and max(map(len, keys)) <= MAX_KEY_BYTES:
+            return [f":{{{key}}}" for key in keys]
+        return [self._name(key) for key in keys]
 
     def _name(self, key: str) -> str:
         if not self.is_digest(key):

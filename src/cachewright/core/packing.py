@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from cachewright.core import envelope as env
@@ -81,6 +81,27 @@ class Packer:
         times = now + life.fresh, now + life.usable, life.fresh, cost, life.window
         own = self._own_name(key)
         return env.pack((flags, code, kind, fill, *times, node, stamps, own, payload))
+
+    def pack_unkept(self, named: Iterable[tuple[str, Any]], *, now: float) -> list[bytes]:
+        """The bytes of values that no cache keeps: entries with no life, no fill and no stamps. Raises `CodecError`."""
+        heads: dict[tuple[int, int], bytes] = {}
+        no_life, no_fill = Lifetime(0.0, 0.0), bytes(env.FILL_BYTES)
+        payloads, packed = self._payloads, []
+        for key, value in named:
+            if value is ABSENT or self._keys.is_digest(key):
+                packed.append(
+                    self.pack(key, value, no_life, now=now, fill=no_fill, node=b"", stamps={})
+                )
+                continue
+            aad = self._aad(key) if payloads.binds else b""
+            code, flags, payload = payloads.encode(value, aad)
+            head = heads.get((flags, code))
+            if head is None:
+                times = now, now, 0.0, 0.0, 0.0
+                head = env.pack((flags, code, _VALUE, no_fill, *times, b"", {}, None, b""))
+                heads[flags, code] = head
+            packed.append(head + payload)
+        return packed
 
     def pack_counter(
         self,

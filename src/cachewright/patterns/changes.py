@@ -20,7 +20,7 @@ from cachewright.types import ABSENT
 
 KINDS: dict[str, Kind] = {"1": "put", "2": "patch", "3": "delete"}
 CODES: dict[Kind, int] = {kind: int(code) for code, kind in KINDS.items()}
-_RECORD = struct.Struct("<QIBI")
+_RECORD, _SIZE = struct.Struct("<QIBI"), struct.Struct("<I")
 _ID = re.compile(rb"(\d{1,15})-(\d{1,10})").fullmatch
 _OUTAGES = frozenset({"OperationalError", "InterfaceError", "DisconnectionError", "TimeoutError"})
 """What drivers call a database that cannot be had (PEP 249), a deadlock or a locked file; and pools without a connection."""
@@ -101,18 +101,32 @@ def queued(reply: Sequence[Any]) -> Queued:
     try:
         entry_id, flat = reply
         field = dict(zip(flat[::2], flat[1::2], strict=True))
+        change = field[b"v"]
+        name, identity, data = _texts(change)
         return Queued(
             bytes(entry_id),
             version_of(field.get(b"o", entry_id)),
-            field[b"k"].decode(),
-            field[b"i"],
-            KINDS[field[b"t"].decode()],
-            field[b"v"],
+            name.decode(),
+            identity,
+            KINDS[str(change[0])],
+            data,
             field.get(b"c", b"").decode(errors="replace"),
             int(field.get(b"n", 0)),
         )
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, struct.error) as error:
         raise CodecError(f"a queue entry that makes no sense: {type(error).__name__}") from None
+
+
+def _texts(change: bytes) -> list[bytes]:
+    """Key, identity and bytes of a change, each behind its length. The kind comes first."""
+    found, at = [], 1
+    for _ in range(3):
+        (size,) = _SIZE.unpack_from(change, at)
+        at += _SIZE.size + size
+        found.append(change[at - size : at])
+    if at != len(change):
+        raise ValueError("cut short, or followed by something")
+    return found
 
 
 def records(log: bytes) -> Iterator[Record]:

@@ -12,6 +12,7 @@ from patterns._async.desk import AsyncOpened, AsyncPeople, person
 from cachewright.errors import CodecError
 from cachewright.patterns._async import write_behind
 from cachewright.patterns._async.write_behind import AsyncWriteBehind
+from cachewright.patterns.identities import parts_of
 
 
 @pytest.fixture
@@ -39,6 +40,19 @@ async def test_what_was_written_is_read_before_it_is_in_the_source(
         assert await writes.get("1") == person(1, "Ada", 36)
         assert people.rows() == []
         assert people.loads == 0
+
+
+@pytest.mark.parametrize(
+    "identities", [[1, -2, 0], ["a:b", "1"], [7], [(1, "x"), (1, "y")], [1, "1"]]
+)
+async def test_rows_of_one_call_have_the_keys_that_reads_ask_for(
+    valkey: Any, namespace: str, people: AsyncPeople, *, identities: list[Any]
+) -> None:
+    async with AsyncOpened(valkey, namespace, people, cached={"scope": "tenant"}) as writes:
+        with writes.cache.reads.scope.entered("7"):
+            expected = [writes.cache.reads.name(("people", *parts_of(it))) for it in identities]
+            assert writes._names(identities) == expected
+            assert len(set(expected)) == len(identities)
 
 
 async def test_another_process_reads_it_too(

@@ -61,7 +61,7 @@ QUEUE = (
     *("hexists", "hmget", "hgetall", "hincrby", "zadd", "zrem", "zcard", "zremrangebyscore"),
 )
 """What write-behind needs beyond what a cache does."""
-ROOM = "local room = tonumber(ARGV[2]) - redis.call('XLEN', stream) - redis.call('XLEN', parked)"
+ROOM = "local sequence = unpack(KEYS, 1, 1)"
 ON_DISK = {"appendonly": "yes", "appendfsync": "everysec"}
 
 
@@ -96,10 +96,9 @@ def test_defect_28_a_value_that_was_set_first_would_be_seen_and_never_written(
         monkeypatch,
         "enqueue",
         ROOM,
-        "local _, _, _, ks, is, ds = struct.unpack('<BI8I4I4I4I4', ARGV[1], 1)\n"
-        "local first = struct.pack('<I8I4BI4', 1, 0, 1, ds) .. string.sub(ARGV[1], 26 + ks + is)\n"
-        "redis.call('HSET', pending, string.sub(ARGV[1], 26, 25 + ks), first)\n"
-        "redis.call('UNLINK', KEYS[6])\n" + ROOM,
+        "local _, _, _, _, key, _, data = struct.unpack('<I2I8I4BI4c0I4c0I4c0', ARGV[1])\n"
+        "redis.call('HSET', KEYS[3], key, struct.pack('<I8I4BI4', 1, 0, 1, #data) .. data)\n"
+        "redis.call('UNLINK', KEYS[#KEYS])\n" + ROOM,
     )
     found, _ = refused_step(valkey, raw(valkey), namespace, people)
     assert found == person(1, "second")
@@ -275,6 +274,21 @@ def test_a_server_whose_memory_is_full_refuses_the_write_and_keeps_the_queue(
         assert people.row(1) == {**person(1, "before"), "writes": 1}
 
 
+@pytest.mark.parametrize("reply", [[b""], [b"", b"1-1", b"1-2"], [b"", None], None])
+def test_a_reply_that_is_not_about_what_was_sent_acknowledges_nothing(
+    valkey: Any, namespace: str, people: People, *, monkeypatch: Any, reply: Any
+) -> None:
+    with Opened(valkey, namespace, people) as writes:
+
+        def ask(commands: Any, **_: Any) -> Any:
+            return [reply]
+
+        with monkeypatch.context() as patched:
+            patched.setattr(writes.queue, "ask", ask)
+            with pytest.raises(ServerError):
+                writes.put(person(1))
+
+
 # -------------------------------------------------------------------- names and bytes
 
 
@@ -289,16 +303,12 @@ def test_no_name_of_a_queue_is_one_that_a_key_has(
         assert ours.isdisjoint({keys.entry(key), keys.lease(key), keys.tag("k:" + key)})
     with new_cache(valkey, namespace) as cache:
         queue = door(cache, people).queue
-        command = queue._enqueue(
-            place, [Write("k", "put", b"", b"", "t:row:k")], "0", queue.commands
-        )
+        command = queue._enqueue([Write("k", "put", b"", b"", "t:row:k")], "0", queue.commands)
+        place = queue.places[queue.partition("k")]
+        entry, *marks, _ = queue.commands.names(["k"], ["t:row:k"])
         assert list(command[3:12]) == [
-            *(place.stream, place.pending, place.parked),
-            *(
-                keys.sequence,
-                keys.tag("t:table:people"),
-                *queue.commands.names(["k"], ["t:row:k"])[:4],
-            ),
+            *(keys.sequence, place.stream, place.pending, place.parked),
+            *(keys.tag("t:table:people"), *marks, entry),
         ]
     slots = {name[name.index("{") : name.index("}")] for name in ours}
     assert len(slots) == 1

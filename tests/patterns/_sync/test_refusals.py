@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -185,8 +186,9 @@ def test_bytes_that_cannot_be_read_are_given_up_and_hold_up_nothing(
     with one(valkey, namespace, people, deliveries=1) as writes:
         writes.put(person(1))
         place = writes.queue.places[0]
-        fields = {"k": "people:9", "i": b"\xc1", "t": "1", "v": b"nonsense"}
-        raw(valkey).xadd(place.stream, fields)
+        texts = (b"people:9", b"\xc1", b"nonsense")
+        change = b"\1" + b"".join(struct.pack("<I", len(text)) + text for text in texts)
+        raw(valkey).xadd(place.stream, {"v": change})
         writes.put(person(2))
         (Hand.take(writes)).drain()
         assert [row["id"] for row in people.rows()] == [1, 2]

@@ -92,14 +92,14 @@ class AsyncEnqueuer:
         before anything is queued, `RemoteError` when not all were acknowledged.
         """
         if len(drafts) > FEW:
-            writes = [self._pack(draft, draft.value, _NO_LIFE, stamps={}) for draft in drafts]
+            writes = self._pack_many(drafts)
             outcomes = await self._queued(writes, secrets.token_hex(12))
             self._forget(writes)
         else:
             outcomes = await self._enqueue_few(drafts)
         refused = []
         for draft, outcome in zip(drafts, outcomes, strict=True):
-            if not outcome.version:
+            if not outcome.id:
                 draft.behind = outcome.pending
                 refused.append(draft)
         return refused
@@ -152,7 +152,18 @@ class AsyncEnqueuer:
             node=node,
             stamps=stamps,
         )
-        ttl = (life.window or life.usable) if stamps else 0.0
+        return self._write(draft, data, (life.window or life.usable) if stamps else 0.0)
+
+    def _pack_many(self, drafts: Sequence[Draft]) -> list[Write]:
+        """Changes that are not cached."""
+        bound = [it.name + PATCH if it.kind == "patch" else it.name for it in drafts]
+        values = [draft.value for draft in drafts]
+        packed = self._engine.packer.pack_unkept(
+            zip(bound, values, strict=True), now=self._engine.server_time()
+        )
+        return [self._write(draft, data, 0.0) for draft, data in zip(drafts, packed, strict=True)]
+
+    def _write(self, draft: Draft, data: bytes, ttl: float) -> Write:
         # A whole value tells its identity.
         whole = draft.kind == "put"
         identity = b"" if whole else self._identities.encode(draft.identity)
@@ -210,7 +221,7 @@ class AsyncEnqueuer:
         done = [
             (landing, write, outcome)
             for landing, write, outcome in zip(landings, writes, outcomes, strict=True)
-            if outcome.version
+            if outcome.id
         ]
         with engine.lock:
             unmoved = engine.tags.epoch == epoch

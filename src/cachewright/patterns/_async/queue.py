@@ -32,10 +32,10 @@ from cachewright.redis.scripts import loading
 
 GROUP = "cachewright"
 PORTION = 200
-"""Changes in one call of the script: their keys and tags fit into one message of the bus."""
+"""Changes in one call of the script, of any partitions: their keys and tags fit into one message of the bus."""
 CALLS = 16
 """Calls in one pipeline."""
-_CHANGE = struct.Struct("<BQIIII")
+_CHANGE, _SIZE = struct.Struct("<HQIBI"), struct.Struct("<I")
 PLACEHOLDER = b"%016d:%b" % (0, b"0" * 12)
 """Where the server writes number and lineage of the row's stamp into an entry."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,70}").fullmatch
@@ -53,14 +53,19 @@ class Write:
     ttl: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Enqueued:
-    """What became of a change. `version` "": its partition is full. `stamp`: the row's, b"" where nothing was cached."""
+    """What became of a change. `id` b"": its partition is full. `stamp`: the row's, b"" where nothing was cached."""
 
-    version: str
+    id: bytes
     stamp: bytes = b""
     pending: bool = False
     """Of a change that was refused: whether an older one of its key waits."""
+
+    @property
+    def version(self) -> str:
+        """The change's version, "" for one that was refused. Raises `CodecError` for an id that makes no sense."""
+        return version_of(self.id) if self.id else ""
 
 
 class _Order:
@@ -176,67 +181,59 @@ class AsyncQueue:
 
         Raises `RemoteError` when the server did not say that all of them are safe.
         """
-        found: dict[int, Enqueued] = {}
-        portions = self._portions(writes)
+        found: list[Enqueued] = []
+        portions = [writes[n : n + PORTION] for n in range(0, len(writes), PORTION)]
         for start in range(0, len(portions), CALLS):
             some = portions[start : start + CALLS]
             commands = self.commands
             replies = await self._until_safe(
-                [
-                    self._enqueue(self.places[number], [writes[n] for n in group], random, commands)
-                    for number, group in some
-                ]
+                [self._enqueue(portion, random, commands) for portion in some]
             )
             with wire.making_sense():
-                for (_, group), reply in zip(some, replies, strict=False):
-                    found.update(zip(group, _enqueued(reply), strict=True))
-        return [found[n] for n in range(len(writes))]
+                for portion, reply in zip(some, replies, strict=True):
+                    outcomes = _enqueued(reply)
+                    if len(outcomes) != len(portion):
+                        raise ValueError("it is not about as many changes")
+                    found += outcomes
+        return found
 
-    def _portions(self, writes: Sequence[Write]) -> list[tuple[int, list[int]]]:
-        """What one call of the script takes: a partition, and the places of its writes in `writes`."""
-        if len(writes) == 1:
-            return [(self.partition(writes[0].name), [0])]
-        groups: dict[int, list[int]] = {}
-        for n, write in enumerate(writes):
-            groups.setdefault(self.partition(write.name), []).append(n)
-        return [
-            (number, group[start : start + PORTION])
-            for number, group in groups.items()
-            for start in range(0, len(group), PORTION)
-        ]
-
-    def _enqueue(
-        self, place: Place, writes: Sequence[Write], random: str, commands: Commands
-    ) -> wire.Command:
-        names = [place.stream, place.pending, place.parked, self.keys.sequence]
-        names.append(self.keys.tag(self.table))
-        blob: list[bytes] = []
-        marker = PLACEHOLDER + b":" + random.encode()
-        for write in writes:
-            entry = self.keys.entry(write.name)
-            names += (entry, f"{entry}:lease", f"{entry}:stamp", self.keys.tag(write.tag))
-            at = write.data.find(marker) + 1 if write.ttl else 0
-            ttl = max(1, round(write.ttl * 1000)) if at else 0
-            key = write.name.encode()
-            sizes = (len(key), len(write.identity), len(write.data))
-            blob += (
-                _CHANGE.pack(CODES[write.kind], ttl, at, *sizes),
-                key,
-                write.identity,
-                write.data,
-            )
+    def _enqueue(self, writes: Sequence[Write], random: str, commands: Commands) -> wire.Command:
+        """One call of the script, whatever partitions the writes belong to."""
+        names, tags = [write.name for write in writes], [write.tag for write in writes]
+        entries = self.keys.entries(names)
+        marks = [self.keys.tag(self.table)]
+        for entry, tag in zip(entries, self.keys.tags(tags), strict=True):
+            marks += (f"{entry}:lease", f"{entry}:stamp", tag)
+        changes, numbers = self._changes(writes, PLACEHOLDER + b":" + random.encode())
+        places = [self.places[number] for number in numbers]
+        theirs = [name for it in places for name in (it.stream, it.pending, it.parked)]
         return commands.run(
             "enqueue",
-            names,
-            b"".join(blob),
+            [self.keys.sequence, *theirs, *marks, *entries],
+            changes,
+            len(places),
             self._limit,
             random,
             max(commands.stamp_ms, round(2000 * max(write.ttl for write in writes))),
             self.keys.bus,
-            commands.message(
-                [write.name for write in writes], [*(write.tag for write in writes), self.table]
-            ),
+            commands.message(names, [*tags, self.table]),
         )
+
+    def _changes(self, writes: Sequence[Write], marker: bytes) -> tuple[bytes, list[int]]:
+        """Writes as the script reads them, and their partitions. `marker`: what is where a row's stamp will be."""
+        blob: list[bytes] = []
+        numbers: dict[int, int] = {}
+        for write in writes:
+            data, identity, key = write.data, write.identity, write.name.encode()
+            at = data.find(marker) + 1 if write.ttl else 0
+            ttl = max(1, round(write.ttl * 1000)) if at else 0
+            # As `partition` has it.
+            number = numbers.setdefault(crc32(key) % len(self.places), len(numbers))
+            blob += (
+                *(_CHANGE.pack(number, ttl, at, CODES[write.kind], len(key)), key),
+                *(_SIZE.pack(len(identity)), identity, _SIZE.pack(len(data)), data),
+            )
+        return b"".join(blob), list(numbers)
 
     # ---------------------------------------------------------------- until it is on disk
 
@@ -385,8 +382,10 @@ class AsyncQueue:
 def _enqueued(reply: Any) -> list[Enqueued]:
     head, *changes = reply
     return [
-        Enqueued("", pending=change == 1)
+        Enqueued(change)
+        if isinstance(change, bytes)
+        else Enqueued(b"", pending=change == 1)
         if isinstance(change, int)
-        else Enqueued(version_of(change[0]), bytes(head) if change[1] else b"")
+        else Enqueued(change[0], bytes(head))
         for change in changes
     ]

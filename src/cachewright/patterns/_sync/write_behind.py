@@ -29,6 +29,7 @@ from cachewright.patterns._sync.queue import Queue
 from cachewright.patterns.changes import Backlog, QueueFull, Record, merge, pause
 from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags
 from cachewright.patterns.queue_options import QueueOptions
+from cachewright.patterns.sources import Kind
 from cachewright.types import ABSENT, MISSING, Key
 
 MIXTURES = 20
@@ -205,23 +206,34 @@ class WriteBehind:
 
     def put_many(self, values: Iterable[Any]) -> None:
         """Write rows, in one round trip for some hundred of them. Of one key the last wins."""
-        self._write(
-            [self._draft("put", self.source.key_of(value), value) for value in values]
-        )
+        rows = list(values)
+        self._write(self._drafts("put", list(map(self.source.key_of, rows)), rows))
 
     def patch(self, key: Any, fields: Mapping[str, Any]) -> None:
         """Change some fields of a row; a row that does not exist stays so."""
-        self._write([self._draft("patch", self.source.identity(key), dict(fields))])
+        self._write(self._drafts("patch", [self.source.identity(key)], [dict(fields)]))
 
     def delete(self, *keys: Any) -> None:
         """Delete rows: they are absent for every read from now on."""
         self._write(
-            [self._draft("delete", self.source.identity(key), ABSENT) for key in keys]
+            self._drafts("delete", list(map(self.source.identity, keys)), [ABSENT] * len(keys))
         )
 
-    def _draft(self, kind: Any, identity: Any, value: Any) -> Draft:
-        name = self.cache.reads.name(row_key(self.name_of_rows, identity))
-        return Draft(name, kind, identity, value)
+    def _drafts(self, kind: Kind, identities: list[Any], values: list[Any]) -> list[Draft]:
+        names = self._names(identities)
+        return [
+            Draft(name, kind, identity, value)
+            for name, identity, value in zip(names, identities, values, strict=True)
+        ]
+
+    def _names(self, identities: list[Any]) -> list[str]:
+        """The keys of rows as they are known below the public verbs."""
+        spelled, table = self.cache.reads.name, self.name_of_rows
+        if len(identities) > 1 and all(type(it) is int for it in identities):
+            # They differ in their last part alone, and a number is spelled as itself.
+            start = spelled(row_key(table, 0))[:-1]
+            return [f"{start}{it}" for it in identities]
+        return [spelled(row_key(table, it)) for it in identities]
 
     def _write(self, drafts: Sequence[Draft]) -> None:
         self.open()

@@ -14,8 +14,7 @@ for _, id in ipairs(cmsgpack.unpack(ARGV[5])) do
     for n = 1, #found[1][2], 2 do
       field[found[1][2][n]] = found[1][2][n + 1]
     end
-    moved[#moved + 1] = redis.call('XADD', KEYS[2], '*', 'k', field.k, 'i', field.i, 't', field.t, 'v', field.v,
-      'o', field.o or id, 'c', ARGV[3], 'n', ARGV[4])
+    moved[#moved + 1] = redis.call('XADD', KEYS[2], '*', 'v', field.v, 'o', field.o or id, 'c', ARGV[3], 'n', ARGV[4])
     if ARGV[2] ~= '' then
       redis.call('XACK', KEYS[1], ARGV[2], id)
     end
