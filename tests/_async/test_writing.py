@@ -111,6 +111,7 @@ async def test_a_load_that_began_before_the_write_brings_nothing_back(
             fleet.source.value = "new"
         fleet.source.gate.set()
         assert await late.result() == "old", "its caller asked before the write ended"
+        await fleet.heard(2)  # a read elsewhere may join that load until the news has come
         for cache in (fleet.reader, fleet.writer, fleet.other):
             assert await fleet.read_in(cache) == "new"
 

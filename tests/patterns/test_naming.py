@@ -20,7 +20,7 @@ class Quoted(str):
 
 def test_a_row_is_spelled_by_its_source_and_all_parts_of_its_identity() -> None:
     assert row_key("seats", (7, "A")) == ("seats", 7, "A")
-    assert row_tags("seats", (7, "A")) == ["row:seats:7:A", "table:seats"]
+    assert row_tags("seats", (7, "A")) == ["row:seats:7:A", "rows:seats"]
     assert row_tags("users", 7) == ["row:users:7", "rows:users"]
 
 

@@ -28,6 +28,8 @@ from rig.waiting import eventually
 ALLOWED, THREADS = 2.0, 4
 """Seconds of writes that `aof` may lose, and threads that write."""
 SPAN = "lost, seconds of writes"
+NOT_REWRITTEN = {"auto-aof-rewrite-percentage": "0"}
+"""The log stays one file, whose length can be followed."""
 CALLS = "trace=write,fdatasync,fsync"
 _LINE = re.compile(
     r"^(?P<pid>\d+) +(?P<at>[\d.]+) (?:"
@@ -129,11 +131,14 @@ def write_for(seconds: float, shop: Shop, server: Any) -> dict[int, float]:
 
 def measure(run: Run, durability: str, config: dict[str, str], **options: Any) -> Measured:
     """One power loss."""
-    with opened_shop(config, durability=durability, **options) as (shop, server):
+    with opened_shop({**config, **NOT_REWRITTEN}, durability=durability, **options) as (
+        shop,
+        server,
+    ):
         place = shop.place
         sizes = {path: path.stat().st_size for path in (place / "server").rglob("*.incr.aof")}
         with traced(server, place) as trace:
-            acknowledged = write_for(run.pick(1.5, 20.0), shop, server)
+            acknowledged = write_for(run.pick(1.5, 8.0), shop, server)
         disk = Disk().heard(trace.read_text().splitlines())
         cut = _cut(disk, sizes)
         server.start()
