@@ -151,10 +151,13 @@ class AsyncWarmer:
         return (OWN, "warmed", str(self._resume))
 
     async def _position(self) -> dict[str, Any]:
-        """Behind which key an earlier run was broken off. `clear()` forgets it with the values."""
+        """Behind which key an earlier run was broken off, as the server has it: another process may have gone on.
+
+        `clear()` forgets it with the values.
+        """
         if self._resume is None:
             return _NOWHERE
-        found: dict[str, Any] = await self._cache.get(self._place, _NOWHERE)
+        found: dict[str, Any] = await self._cache.get(self._place, _NOWHERE, verify=True)
         return found
 
     async def _finished_batch(self, warmed: Warmed, last: Any) -> None:
