@@ -162,7 +162,8 @@ def _cut(disk: Disk, sizes: dict[Path, int]) -> int:
     if not sizes:
         return 0  # no log at all
     ((path, before),) = sizes.items()
-    assert path.stat().st_size == before + disk.written, "strace has not seen everything"
+    # The end of a write during which the server was killed is not in the trace; nothing was acknowledged by it.
+    assert path.stat().st_size >= before + disk.written, "strace has seen more than there is"
     with path.open("r+b") as file:
         file.truncate(before + disk.synced)
     return disk.written - disk.synced
