@@ -37,3 +37,9 @@ def test_a_sync_that_failed_and_writes_to_other_files_do_not_count() -> None:
         ]
     )
     assert (disk.written, disk.synced) == (40, 0)
+
+
+def test_a_trace_that_breaks_off_does_not_tell_of_the_end() -> None:
+    begun = [LOG.format(1, "write") + ', ""..., 40) = 40']
+    assert not Disk().heard(begun).ended
+    assert Disk().heard([*begun, "7 100.2 +++ killed by SIGKILL +++"]).ended

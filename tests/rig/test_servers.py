@@ -12,8 +12,12 @@ from cachewright.embedded import EmbeddedServer
 from rig import servers
 from rig.servers import CHOICE, KINDS, OwnServer, Raw, TlsServer, acl_user, choose
 
-VERSIONS = {"valkey": ("valkey_version", "9."), "redis7": ("redis_version", "7.")}
-VERSIONS["redis62"] = ("redis_version", "6.2.")
+VERSIONS = {
+    "valkey": ("valkey_version", "9."),
+    "redis8": ("redis_version", "8."),
+    "redis7": ("redis_version", "7."),
+    "redis62": ("redis_version", "6.2."),
+}
 
 
 def test_the_server_fixture_runs_the_kind_its_id_names(
@@ -91,15 +95,15 @@ def test_without_a_wish_all_installed_kinds_are_chosen(monkeypatch: pytest.Monke
 def test_a_wish_chooses_and_says_what_it_leaves_out() -> None:
     choice = choose("valkey")
     assert choice.chosen == ["valkey"]
-    assert set(choice.left_out) == {"redis7", "redis62"}
+    assert set(choice.left_out) == {"redis8", "redis7", "redis62"}
 
 
 def test_a_kind_asked_for_by_name_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, "redis7", lambda: None)
     with pytest.raises(pytest.UsageError, match="no redis-server on the PATH"):
         choose("valkey, redis7")
-    with pytest.raises(pytest.UsageError, match="redis8"):
-        choose("redis8")
+    with pytest.raises(pytest.UsageError, match="redis9"):
+        choose("redis9")
 
 
 def test_the_summary_says_what_was_left_out_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
