@@ -175,6 +175,7 @@ SHOWN: dict[int, list[str]] = {
     38: [
         "patterns/_async/test_queue.py::test_defect_38_a_server_that_may_evict_the_queue_is_refused",
         "patterns/_async/test_queue.py::test_defect_38_a_server_without_a_log_is_refused_unless_memory_is_enough",
+        "patterns/_async/test_until_on_disk.py::test_defect_38_a_server_that_does_not_wait_for_the_disk_is_refused",
         "patterns/test_durability.py::test_defect_38_a_server_that_could_lose_the_queue_is_refused_with_the_line_to_change",
     ],
     39: [

@@ -129,7 +129,7 @@ def test_every_answer_has_a_program_that_is_run_here() -> None:
 @pytest.fixture(scope="module")
 def durable() -> Iterator[EmbeddedServer]:
     """A server that keeps a queue: it evicts nothing and writes everything down."""
-    config = {"appendonly": "yes", "maxmemory-policy": "noeviction"}
+    config = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
     with EmbeddedServer(config=config) as server:
         yield server
 

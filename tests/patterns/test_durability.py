@@ -12,6 +12,7 @@ from cachewright.patterns.durability import (
     has_waitaof,
     parse_info,
     refuse_unfit,
+    waitaof_waits,
 )
 
 NEW = {
@@ -22,6 +23,9 @@ NEW = {
     "aof_last_write_status": "ok",
 }
 OLD = {**NEW, "redis_version": "7.0.15"}
+VALKEY = {**NEW, "server_name": "valkey", "valkey_version": "9.1.2"}
+"""It answers WAITAOF before the log is on disk."""
+WAITING = {**NEW, "redis_version": "8.0.0"}
 
 
 def config(**lines: str) -> dict[str, str]:
@@ -42,10 +46,11 @@ FIT: list[tuple[str, dict[str, str] | None, dict[str, str]]] = [
     ("memory", config(maxmemory_policy="allkeys-lru"), NEW),
     ("memory", None, {"maxmemory": "100", "maxmemory_policy": "noeviction"}),
     ("aof", config(), OLD),
-    ("aof", config(appendfsync="always", no_appendfsync_on_rewrite="yes"), OLD),
-    ("fsync", config(), NEW),
+    ("aof", config(appendfsync="always"), OLD),
+    ("fsync", config(), WAITING),
     ("fsync", config(appendfsync="always"), OLD),
-    ("fsync", None, NEW),
+    ("fsync", config(appendfsync="always"), VALKEY),
+    ("fsync", None, WAITING),
 ]
 
 
@@ -68,7 +73,17 @@ UNFIT: list[tuple[str, Any, dict[str, str], str]] = [
     ("aof", None, NEW, "CONFIG GET appendfsync"),
     ("aof", config(), {**NEW, "aof_last_write_status": "err"}, "free the disk"),
     ("fsync", config(), OLD, "appendfsync always"),
-    ("fsync", config(appendfsync="no"), NEW, "appendfsync everysec"),
+    ("fsync", config(), VALKEY, "'appendfsync always' instead of everysec, since its WAITAOF"),
+    ("fsync", config(), NEW, "'appendfsync always' instead of everysec, since its WAITAOF"),
+    ("fsync", config(appendfsync="no"), VALKEY, "appendfsync always"),
+    ("fsync", config(appendfsync="no"), WAITING, "appendfsync everysec"),
+    ("fsync", None, VALKEY, "CONFIG GET appendfsync"),
+    (
+        "fsync",
+        config(appendfsync="always", no_appendfsync_on_rewrite="yes"),
+        VALKEY,
+        "no-appendfsync-on-rewrite no",
+    ),
     ("fsync", None, OLD, "CONFIG GET appendfsync"),
 ]
 
@@ -94,6 +109,13 @@ def test_all_complaints_are_told_at_once() -> None:
 )
 def test_which_servers_can_be_asked_to_wait_for_the_disk(version: str, has: bool) -> None:
     assert has_waitaof({"redis_version": version}) is has
+
+
+@pytest.mark.parametrize(
+    ("version", "waits"), [("7.2.4", False), ("7.4.9", False), ("8.0.0", True), ("8.2.3", True)]
+)
+def test_which_servers_answer_only_when_the_log_is_on_disk(version: str, waits: bool) -> None:
+    assert waitaof_waits({"redis_version": version}) is waits
 
 
 def test_info_is_names_and_values() -> None:

@@ -1,9 +1,8 @@
 # The queue at the server.
-"""The queue: one step for value and entry, what fsync means, what is refused, names that no key spells."""
+"""The queue: one step for value and entry, what is refused, names that no key spells."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +12,9 @@ from _async.mutants import weaken_script
 from _async.steps import until
 from patterns._async.desk import AsyncHand, AsyncOpened, AsyncPeople, door, new_cache, person
 
-from cachewright._waits import aio
 from cachewright.codecs.aesgcm import Sealer
 from cachewright.core.keys import KeySpace
-from cachewright.errors import ConfigurationError, RemoteError, RemoteTimeout
+from cachewright.errors import ConfigurationError
 from cachewright.patterns._async.queue import Place, Write
 from cachewright.redis.wire import ServerError
 from rig.servers import acl_user
@@ -62,7 +60,6 @@ QUEUE = (
 )
 """What write-behind needs beyond what a cache does."""
 ROOM = "local sequence = unpack(KEYS, 1, 1)"
-ON_DISK = {"appendonly": "yes", "appendfsync": "everysec"}
 
 
 @pytest.fixture
@@ -121,38 +118,6 @@ async def test_defect_36_order_is_that_of_versions_whatever_the_clock_says(
         assert people.row(1) == {**person(1, "third"), "writes": 2}
 
 
-async def test_fsync_acknowledges_what_is_on_disk(
-    own_server: Any, namespace: str, people: AsyncPeople, tmp_path: Path
-) -> None:
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    async with AsyncOpened(server, namespace, people, durability="fsync") as writes:
-        await writes.put(person(1, "on disk"))
-        logged = b"".join(path.read_bytes() for path in tmp_path.rglob("*.aof"))
-        assert b"on disk" in logged
-
-
-async def test_writers_that_wait_for_the_disk_wait_together(
-    own_server: Any, namespace: str, people: AsyncPeople, tmp_path: Path
-) -> None:
-    """The server syncs once a second: one after the other they would take half a minute."""
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    async with AsyncOpened(server, namespace, people, durability="fsync") as writes:
-        began = time.monotonic()
-        done: list[int] = []
-
-        async def put(number: int) -> None:
-            await writes.put(person(number))
-            done.append(number)
-
-        writers = aio.Background("writer")
-        for number in range(30):
-            writers.start(put, number)
-        await until(lambda: len(done) == 30)
-        assert time.monotonic() - began < 5
-        assert sum(each.entries for each in await writes.backlog()) == 30
-        await writers.close(1.0)
-
-
 async def test_a_write_goes_all_the_way_on_every_server(
     server: Any, namespace: str, people: AsyncPeople
 ) -> None:
@@ -183,41 +148,6 @@ async def test_the_commands_that_a_user_needs_are_those_of_the_list(
             assert await writes.flush(10)
             assert writes.cache.stats().remote_errors == 0
     assert len(people.rows()) == 51
-
-
-async def test_fsync_without_a_disk_acknowledges_nothing(
-    own_server: Any, raw: Any, namespace: str, *, people: AsyncPeople, tmp_path: Path
-) -> None:
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    async with AsyncOpened(server, namespace, people, durability="fsync") as writes:
-        raw(server).config_set("appendonly", "no")
-        with pytest.raises(RemoteError):
-            await writes.put(person(1))
-
-
-async def test_a_log_that_does_not_reach_the_disk_in_time_is_no_acknowledgement(
-    own_server: Any, raw: Any, namespace: str, *, people: AsyncPeople, tmp_path: Path
-) -> None:
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    options: dict[str, Any] = {"durability": "fsync", "timeout": 0.3}
-    async with AsyncOpened(server, namespace, people, **options) as writes:
-        raw(server).config_set("appendfsync", "no")
-        with pytest.raises(RemoteTimeout):
-            await writes.put(person(1))
-
-
-async def test_what_was_acknowledged_survives_the_server(
-    own_server: Any, namespace: str, people: AsyncPeople, tmp_path: Path
-) -> None:
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    options: dict[str, Any] = {"durability": "fsync"}
-    async with AsyncOpened(server, namespace, people, **options) as writes:
-        await writes.put_many([person(n) for n in range(200)])
-    server.kill()
-    server.start()
-    async with AsyncOpened(server, namespace, people, worker=True, **options) as writes:
-        assert await writes.flush(10)
-    assert [row["writes"] for row in people.rows()] == [1] * 200
 
 
 # -------------------------------------------------------------------- configuration

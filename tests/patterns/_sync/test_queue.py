@@ -1,9 +1,8 @@
 # Generated from _async/test_queue.py by tools/unasync.py. Do not edit.
-"""The queue: one step for value and entry, what fsync means, what is refused, names that no key spells."""
+"""The queue: one step for value and entry, what is refused, names that no key spells."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +12,9 @@ from _sync.mutants import weaken_script
 from _sync.steps import until
 from patterns._sync.desk import Hand, Opened, People, door, new_cache, person
 
-from cachewright._waits import threads
 from cachewright.codecs.aesgcm import Sealer
 from cachewright.core.keys import KeySpace
-from cachewright.errors import ConfigurationError, RemoteError, RemoteTimeout
+from cachewright.errors import ConfigurationError
 from cachewright.patterns._sync.queue import Place, Write
 from cachewright.redis.wire import ServerError
 from rig.servers import acl_user
@@ -62,7 +60,6 @@ QUEUE = (
 )
 """What write-behind needs beyond what a cache does."""
 ROOM = "local sequence = unpack(KEYS, 1, 1)"
-ON_DISK = {"appendonly": "yes", "appendfsync": "everysec"}
 
 
 @pytest.fixture
@@ -121,38 +118,6 @@ def test_defect_36_order_is_that_of_versions_whatever_the_clock_says(
         assert people.row(1) == {**person(1, "third"), "writes": 2}
 
 
-def test_fsync_acknowledges_what_is_on_disk(
-    own_server: Any, namespace: str, people: People, tmp_path: Path
-) -> None:
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    with Opened(server, namespace, people, durability="fsync") as writes:
-        writes.put(person(1, "on disk"))
-        logged = b"".join(path.read_bytes() for path in tmp_path.rglob("*.aof"))
-        assert b"on disk" in logged
-
-
-def test_writers_that_wait_for_the_disk_wait_together(
-    own_server: Any, namespace: str, people: People, tmp_path: Path
-) -> None:
-    """The server syncs once a second: one after the other they would take half a minute."""
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    with Opened(server, namespace, people, durability="fsync") as writes:
-        began = time.monotonic()
-        done: list[int] = []
-
-        def put(number: int) -> None:
-            writes.put(person(number))
-            done.append(number)
-
-        writers = threads.Background("writer")
-        for number in range(30):
-            writers.start(put, number)
-        until(lambda: len(done) == 30)
-        assert time.monotonic() - began < 5
-        assert sum(each.entries for each in writes.backlog()) == 30
-        writers.close(1.0)
-
-
 def test_a_write_goes_all_the_way_on_every_server(
     server: Any, namespace: str, people: People
 ) -> None:
@@ -183,41 +148,6 @@ def test_the_commands_that_a_user_needs_are_those_of_the_list(
             assert writes.flush(10)
             assert writes.cache.stats().remote_errors == 0
     assert len(people.rows()) == 51
-
-
-def test_fsync_without_a_disk_acknowledges_nothing(
-    own_server: Any, raw: Any, namespace: str, *, people: People, tmp_path: Path
-) -> None:
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    with Opened(server, namespace, people, durability="fsync") as writes:
-        raw(server).config_set("appendonly", "no")
-        with pytest.raises(RemoteError):
-            writes.put(person(1))
-
-
-def test_a_log_that_does_not_reach_the_disk_in_time_is_no_acknowledgement(
-    own_server: Any, raw: Any, namespace: str, *, people: People, tmp_path: Path
-) -> None:
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    options: dict[str, Any] = {"durability": "fsync", "timeout": 0.3}
-    with Opened(server, namespace, people, **options) as writes:
-        raw(server).config_set("appendfsync", "no")
-        with pytest.raises(RemoteTimeout):
-            writes.put(person(1))
-
-
-def test_what_was_acknowledged_survives_the_server(
-    own_server: Any, namespace: str, people: People, tmp_path: Path
-) -> None:
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    options: dict[str, Any] = {"durability": "fsync"}
-    with Opened(server, namespace, people, **options) as writes:
-        writes.put_many([person(n) for n in range(200)])
-    server.kill()
-    server.start()
-    with Opened(server, namespace, people, worker=True, **options) as writes:
-        assert writes.flush(10)
-    assert [row["writes"] for row in people.rows()] == [1] * 200
 
 
 # -------------------------------------------------------------------- configuration

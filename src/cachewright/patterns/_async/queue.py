@@ -1,7 +1,7 @@
 # The queue of one write-behind, on the server.
 """The queue as its writers and readers see it: enqueue, the pending overlay, its length, a look at the server's setup.
 
-Invariants kept here (tests/patterns/_async/test_queue.py and its mutants would catch their loss):
+Invariants kept here (tests/patterns/_async: test_queue.py, test_until_on_disk.py and the mutants there would catch their loss):
 - a change is acknowledged only when the server has said that it is queued, and with `fsync` that it is on disk;
 - cached value, pending overlay and queue entry change in one step (enqueue.lua), under the caller's deadline;
 - all names of a partition lie in one slot, and no key that a user can spell has one of them.
@@ -150,7 +150,10 @@ class AsyncQueue:
     async def ask(
         self, commands: Sequence[wire.Command], *, closing: Sequence[wire.Command] = ()
     ) -> list[Any]:
-        """The replies, an error among them raised. `closing` goes at the end of whatever is sent."""
+        """The replies, an error among them raised. `closing` goes at the end of whatever is sent.
+
+        Its replies come last: more than once when something had to be sent again, since each speaks of what went before it.
+        """
         values = list(await self._send([*commands, *closing]))
         lost = [n for n, value in enumerate(values) if wire.lost_scripts([value])]
         if lost:
@@ -159,7 +162,7 @@ class AsyncQueue:
             again = await self._send([*(commands[n] for n in lost), *closing])
             for n, value in zip(lost, again, strict=False):
                 values[n] = value
-            values[len(commands) :] = again[len(lost) :]
+            values += again[len(lost) :]
         for value in values:
             if isinstance(value, RemoteError):
                 raise value
@@ -271,8 +274,9 @@ class AsyncQueue:
     async def _send_all(self, orders: Sequence[_Order]) -> None:
         together = [command for order in orders for command in order.commands]
         wait: wire.Command = ("WAITAOF", 1, 0, round(self._timeout * 900))
-        *replies, said = await self.ask(together, closing=[wait])
-        if not (isinstance(said, list) and said[0] >= 1):
+        values = await self.ask(together, closing=[wait])
+        replies, said = values[: len(together)], values[len(together) :]
+        if not all(isinstance(one, list) and one[0] >= 1 for one in said):
             raise RemoteTimeout(
                 "the write is queued, and the server's log did not reach the disk in time"
             )
