@@ -175,7 +175,8 @@ SHOWN: dict[int, list[str]] = {
     38: [
         "patterns/_async/test_queue.py::test_defect_38_a_server_that_may_evict_the_queue_is_refused",
         "patterns/_async/test_queue.py::test_defect_38_a_server_without_a_log_is_refused_unless_memory_is_enough",
-        "patterns/_async/test_until_on_disk.py::test_defect_38_a_server_that_does_not_wait_for_the_disk_is_refused",
+        "patterns/_async/test_queue.py::test_defect_38_a_server_that_syncs_its_log_now_and_then_is_refused_for_fsync",
+        "patterns/_async/test_queue.py::test_defect_38_a_server_that_syncs_nothing_during_a_rewrite_is_refused",
         "patterns/test_durability.py::test_defect_38_a_server_that_could_lose_the_queue_is_refused_with_the_line_to_change",
     ],
     39: [

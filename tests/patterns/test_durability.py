@@ -9,23 +9,16 @@ import pytest
 from cachewright.errors import ConfigurationError
 from cachewright.patterns.durability import (
     complaints,
-    has_waitaof,
     parse_info,
     refuse_unfit,
-    waitaof_waits,
 )
 
-NEW = {
-    "redis_version": "7.2.4",
+INFO = {
     "maxmemory": "0",
     "maxmemory_policy": "noeviction",
     "aof_enabled": "1",
     "aof_last_write_status": "ok",
 }
-OLD = {**NEW, "redis_version": "7.0.15"}
-VALKEY = {**NEW, "server_name": "valkey", "valkey_version": "9.1.2"}
-"""It answers WAITAOF before the log is on disk."""
-WAITING = {**NEW, "redis_version": "8.0.0"}
 
 
 def config(**lines: str) -> dict[str, str]:
@@ -41,16 +34,13 @@ def config(**lines: str) -> dict[str, str]:
 
 
 FIT: list[tuple[str, dict[str, str] | None, dict[str, str]]] = [
-    ("memory", config(appendonly="no"), NEW),
-    ("memory", config(maxmemory="100", maxmemory_policy="volatile-lru"), NEW),
-    ("memory", config(maxmemory_policy="allkeys-lru"), NEW),
+    ("memory", config(appendonly="no"), INFO),
+    ("memory", config(maxmemory="100", maxmemory_policy="volatile-lru"), INFO),
+    ("memory", config(maxmemory_policy="allkeys-lru"), INFO),
     ("memory", None, {"maxmemory": "100", "maxmemory_policy": "noeviction"}),
-    ("aof", config(), OLD),
-    ("aof", config(appendfsync="always"), OLD),
-    ("fsync", config(), WAITING),
-    ("fsync", config(appendfsync="always"), OLD),
-    ("fsync", config(appendfsync="always"), VALKEY),
-    ("fsync", None, WAITING),
+    ("aof", config(), INFO),
+    ("aof", config(appendfsync="always"), INFO),
+    ("fsync", config(appendfsync="always"), INFO),
 ]
 
 
@@ -62,29 +52,25 @@ def test_a_server_that_loses_nothing_is_fit(
 
 
 UNFIT: list[tuple[str, Any, dict[str, str], str]] = [
-    ("memory", config(maxmemory="100", maxmemory_policy="allkeys-lru"), NEW, "noeviction"),
+    ("memory", config(maxmemory="100", maxmemory_policy="allkeys-lru"), INFO, "noeviction"),
     ("memory", None, {"maxmemory": "9", "maxmemory_policy": "allkeys-lfu"}, "noeviction"),
     ("memory", None, {}, "neither"),
-    ("memory", config(), {**NEW, "cluster_enabled": "1"}, "standalone"),
-    ("aof", config(appendonly="no"), NEW, "appendonly yes"),
-    ("aof", None, {**NEW, "aof_enabled": "0"}, "appendonly yes"),
-    ("aof", config(appendfsync="no"), NEW, "appendfsync everysec"),
-    ("aof", config(no_appendfsync_on_rewrite="yes"), NEW, "no-appendfsync-on-rewrite no"),
-    ("aof", None, NEW, "CONFIG GET appendfsync"),
-    ("aof", config(), {**NEW, "aof_last_write_status": "err"}, "free the disk"),
-    ("fsync", config(), OLD, "appendfsync always"),
-    ("fsync", config(), VALKEY, "'appendfsync always' instead of everysec, since its WAITAOF"),
-    ("fsync", config(), NEW, "'appendfsync always' instead of everysec, since its WAITAOF"),
-    ("fsync", config(appendfsync="no"), VALKEY, "appendfsync always"),
-    ("fsync", config(appendfsync="no"), WAITING, "appendfsync everysec"),
-    ("fsync", None, VALKEY, "CONFIG GET appendfsync"),
+    ("memory", config(), {**INFO, "cluster_enabled": "1"}, "standalone"),
+    ("aof", config(appendonly="no"), INFO, "appendonly yes"),
+    ("aof", None, {**INFO, "aof_enabled": "0"}, "appendonly yes"),
+    ("aof", config(appendfsync="no"), INFO, "appendfsync everysec"),
+    ("aof", config(no_appendfsync_on_rewrite="yes"), INFO, "no-appendfsync-on-rewrite no"),
+    ("aof", None, INFO, "CONFIG GET appendfsync"),
+    ("aof", config(), {**INFO, "aof_last_write_status": "err"}, "free the disk"),
+    ("fsync", config(), INFO, "'appendfsync always' instead of everysec"),
+    ("fsync", config(appendfsync="no"), INFO, "appendfsync always"),
+    ("fsync", None, INFO, "CONFIG GET appendfsync"),
     (
         "fsync",
         config(appendfsync="always", no_appendfsync_on_rewrite="yes"),
-        VALKEY,
+        INFO,
         "no-appendfsync-on-rewrite no",
     ),
-    ("fsync", None, OLD, "CONFIG GET appendfsync"),
 ]
 
 
@@ -101,21 +87,7 @@ def test_defect_38_a_server_that_could_lose_the_queue_is_refused_with_the_line_t
 
 def test_all_complaints_are_told_at_once() -> None:
     lines = config(maxmemory="1", maxmemory_policy="allkeys-lru", appendfsync="no")
-    assert len(complaints("aof", lines, NEW)) == 2
-
-
-@pytest.mark.parametrize(
-    ("version", "has"), [("6.2.0", False), ("7.0.9", False), ("7.2.0", True), ("10.0", True)]
-)
-def test_which_servers_can_be_asked_to_wait_for_the_disk(version: str, has: bool) -> None:
-    assert has_waitaof({"redis_version": version}) is has
-
-
-@pytest.mark.parametrize(
-    ("version", "waits"), [("7.2.4", False), ("7.4.9", False), ("8.0.0", True), ("8.2.3", True)]
-)
-def test_which_servers_answer_only_when_the_log_is_on_disk(version: str, waits: bool) -> None:
-    assert waitaof_waits({"redis_version": version}) is waits
+    assert len(complaints("aof", lines, INFO)) == 2
 
 
 def test_info_is_names_and_values() -> None:

@@ -210,21 +210,14 @@ def opened_database() -> Iterator[str]:
 
 @contextlib.contextmanager
 def opened_shop(
-    config: dict[str, str],
-    *,
-    database: str | None = None,
-    binary: Path | None = None,
-    **options: Any,
+    config: dict[str, str], *, database: str | None = None, **options: Any
 ) -> Iterator[tuple[Shop, EmbeddedServer]]:
-    """A server that keeps its data in the shop's place, and a `database` or one of its own; all is gone with the block.
-
-    `binary`: the server to run instead of Valkey.
-    """
+    """A server that keeps its data in the shop's place, and a `database` or one of its own; all is gone with the block."""
     with contextlib.ExitStack() as stack:
         address = database or stack.enter_context(opened_database())
         place = tempfile.TemporaryDirectory(prefix="cachewright-proof-")
         folder = Path(stack.enter_context(place))
-        server = EmbeddedServer(directory=folder / "server", config=config, binary=binary)
+        server = EmbeddedServer(directory=folder / "server", config=config)
         stack.enter_context(server)
         shop = Shop(server.url, address, folder, options)
         if database is not None:

@@ -26,11 +26,10 @@ from cachewright.errors import CacheError, ConfigurationError
 from proof import behind
 from proof.behind import EVERY_SECOND, SYNCED, Notes, Shop, opened_database, opened_shop
 from proof.experiment import Experiment, Measured, Number, Run
-from rig.servers import KINDS, MISSING_BECAUSE
 from rig.waiting import eventually
 
-ALLOWED = 2.0
-"""Seconds of writes that `aof` may lose."""
+ALLOWED, THREADS = 2.0, 4
+"""Seconds of writes that `aof` may lose, and threads that write."""
 TRIES = 5
 """Of a control whose server may have synced just before it was killed."""
 SPAN = "lost, seconds of writes"
@@ -51,29 +50,18 @@ NO_STRACE = "strace is not installed"
 
 @dataclass(frozen=True)
 class Way:
-    """How the writes of one run are kept. `threads`: so many write, each one row after the other."""
+    """How the writes of one run are kept. `checked` False: the server's setup is taken on trust."""
 
     durability: str
     config: dict[str, str]
-    kind: str = "valkey"
-    threads: int = 4
     checked: bool = True
-    """False: the server's setup is taken on trust."""
-    least: float = 0.0
-    """Seconds of writes at least, whatever the size of the run."""
 
 
 WAYS = {"fsync": Way("fsync", SYNCED), "aof": Way("aof", EVERY_SECOND)}
-WAITING = Way("fsync", EVERY_SECOND, "redis8", threads=32, least=3.5)
-"""A sync a second: each thread writes one row in between."""
 UNSAFE = {
-    "without a log": Way("aof", {"appendonly": "no"}, checked=False),
-    "Valkey's WAITAOF under everysec, which does not wait": Way(
-        "fsync", EVERY_SECOND, checked=False
-    ),
+    "no log": Way("aof", {"appendonly": "no"}, checked=False),
+    "everysec": Way("fsync", EVERY_SECOND, checked=False),
 }
-UNASKED = replace(WAITING, durability="aof")
-"""Nobody waits for the syncs that `WAITING` waits for."""
 
 
 @dataclass
@@ -138,7 +126,7 @@ def _is_traced(pid: int) -> bool:
     return all("TracerPid:\t0" not in status.read_text() for status in statuses)
 
 
-def write_for(seconds: float, shop: Shop, server: Any, *, threads: int) -> dict[int, float]:
+def write_for(seconds: float, shop: Shop, server: Any) -> dict[int, float]:
     """Rows one after the other, of several threads, until the server is gone; by row when it was acknowledged."""
     acknowledged: dict[int, float] = {}
     begun, ended = Notes(shop, 0, "begun"), Notes(shop, 0, "acknowledged")
@@ -156,15 +144,15 @@ def write_for(seconds: float, shop: Shop, server: Any, *, threads: int) -> dict[
                 with lock:
                     acknowledged[number] = time.time()
                     ended.add(one)
-            number += threads
+            number += THREADS
 
-    writers = [threading.Thread(target=write, args=(n,)) for n in range(threads)]
-    for thread in writers:
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(THREADS)]
+    for thread in threads:
         thread.start()
     time.sleep(seconds)
     server.kill()
     gone.set()
-    for thread in writers:
+    for thread in threads:
         thread.join()
     door.cache.close()
     return acknowledged
@@ -174,16 +162,13 @@ def measure(run: Run, way: Way, database: str) -> Measured:
     """One power loss."""
     options = {"durability": way.durability, "durability_checked": way.checked, "partitions": 4}
     config = {**way.config, **NOT_REWRITTEN}
-    with opened_shop(config, database=database, binary=KINDS[way.kind](), **options) as (
-        shop,
-        server,
-    ):
+    with opened_shop(config, database=database, **options) as (shop, server):
         place = shop.place
         sizes = {path: path.stat().st_size for path in (place / "server").rglob("*.incr.aof")}
         with traced(server, place) as trace:
             # Anywhere between two syncs of a server that syncs once a second.
-            seconds = max(run.pick(1.5, 8.0), way.least) + random.Random(run.seed).random()
-            acknowledged = write_for(seconds, shop, server, threads=way.threads)
+            seconds = run.pick(1.5, 8.0) + random.Random(run.seed).random()
+            acknowledged = write_for(seconds, shop, server)
         disk = Disk().heard(trace.read_text().splitlines())
         assert disk.ended, "strace did not see the server's end"
         assert acknowledged, "nothing was acknowledged"
@@ -217,7 +202,7 @@ def _cut(disk: Disk, sizes: dict[Path, int]) -> int:
 
 
 def refused(database: str) -> bool:
-    """Whether Valkey is refused where it would have to be believed that its WAITAOF waits."""
+    """Whether a server that syncs once a second is refused for `fsync`."""
     with opened_shop(EVERY_SECOND, database=database, durability="fsync") as (shop, _):
         door = shop.door(worker=False)
         try:
@@ -233,40 +218,30 @@ def refused(database: str) -> bool:
 def _ours(run: Run) -> Measured:
     if shutil.which("strace") is None:
         return Measured(0, {"left out": NO_STRACE}, (NO_STRACE,))
-    ways = dict(WAYS)
-    missed: tuple[str, ...] = ()
-    if KINDS[WAITING.kind]() is None:
-        missed = (f"fsync by WAITAOF: {MISSING_BECAUSE[WAITING.kind]}",)
-    else:
-        ways["fsync by WAITAOF"] = WAITING
     with opened_database() as database:
         fit = refused(database)
-        numbers: dict[str, Number] = {"Valkey under everysec": "refused" if fit else "accepted"}
+        numbers: dict[str, Number] = {"everysec for fsync": "refused" if fit else "accepted"}
         violations = 0 if fit else 1
-        for name, way in ways.items():
+        for name, way in WAYS.items():
             found = measure(run, way, database)
             excused = way.durability == "aof" and float(found.numbers[SPAN]) <= ALLOWED
             violations += 0 if excused else found.violations
             numbers |= {f"{name}: {what}": number for what, number in found.numbers.items()}
-    return Measured(violations, numbers, missed)
+    return Measured(violations, numbers)
 
 
 def _control(run: Run) -> Measured:
     if shutil.which("strace") is None:
         return Measured(1, {"left out": NO_STRACE})
-    ways = dict(UNSAFE)
-    if KINDS[UNASKED.kind]() is not None:
-        ways["Redis 8 without WAITAOF"] = UNASKED
     numbers: dict[str, Number] = {}
     with opened_database() as database:
-        for name, way in ways.items():
+        for name, way in UNSAFE.items():
             for tried in range(1, TRIES + 1):
                 found = measure(replace(run, seed=run.seed + tried), way, database)
                 numbers |= {f"{name}: {what}": found.numbers[what] for what in COUNTS}
-                numbers[f"{name}: tries"] = tried
                 if found.violations:
                     break
-    losses = {name: int(numbers[f"{name}: lost"]) for name in ways}
+    losses = {name: int(numbers[f"{name}: lost"]) for name in UNSAFE}
     unbroken = tuple(name for name, lost in losses.items() if not lost)
     return Measured(sum(losses.values()), numbers, unbroken=unbroken)
 
@@ -274,9 +249,8 @@ def _control(run: Run) -> Measured:
 EXPERIMENT = Experiment(
     name="power_loss",
     what="the server is killed and its log cut back to its length at the last fdatasync, as strace logged it",
-    target="fsync: 0 lost; aof: at most 2 s of writes; a server whose WAITAOF does not wait: refused",
+    target="fsync: 0 lost; aof: at most 2 s of writes; fsync of a server that syncs once a second: refused",
     ours=_ours,
     control=_control,
-    control_is="the same writes to a server with appendonly no; to one that is believed although its WAITAOF does not wait; "
-    "and without that WAITAOF to one whose does",
+    control_is="the same writes to a server with appendonly no; and with fsync to one that syncs once a second and is believed",
 )

@@ -99,7 +99,7 @@ _OF_ROWS: dict[str, Advice] = {
 }
 _BEHIND: dict[str, str] = {
     "none": "durability=fsync: an acknowledged write survives the crash of every process and loss of power. The server must "
-    "sync every write (appendfsync always), or be a Redis from 8.0 on.",
+    "sync every write (appendfsync always).",
     "seconds": "durability=aof: an acknowledged write survives the crash of every process; loss of power of the cache's "
     "server may cost the last two seconds.",
     "all": "durability=memory: an acknowledged write survives the crash of your processes, not that of the cache's server.",

@@ -4,8 +4,10 @@
 |---|---|---|
 | `memory` | everything but the end of the server's process | no eviction of keys without a TTL |
 | `aof` | that too; a power loss may take the last 2 seconds of writes | `appendonly yes`, `appendfsync everysec` |
-| `fsync` | that too | `appendfsync always`, or `everysec` and, after each write, a WAITAOF that waits (Redis 8.0) |
+| `fsync` | that too | `appendfsync always` |
 
+WAITAOF is of no use here. Under `everysec` Valkey (9.1) and Redis 7.4 answer it when the log is written, not when it is synced
+(https://github.com/redis/redis/pull/13793), and Redis 8.2 still does when it begins to rewrite its log.
 Keys of a queue have no TTL, so the `volatile-*` policies, which evict only what has one, are as safe as `noeviction`.
 What must not be here: asking the server (`queue`).
 """
@@ -27,25 +29,6 @@ def parse_info(text: bytes) -> dict[str, str]:
     """INFO's answer as names and values."""
     lines = (line.partition(":") for line in text.decode(errors="replace").splitlines())
     return {name: value for name, colon, value in lines if colon}
-
-
-def has_waitaof(info: Mapping[str, str]) -> bool:
-    """Whether the server can be asked to wait until its log is on disk: any Valkey, Redis from 7.2 on."""
-    return _version(info) >= (7, 2)
-
-
-def waitaof_waits(info: Mapping[str, str]) -> bool:
-    """Whether WAITAOF answers only when the log is on disk: Redis from 8.0 on, and no Valkey yet, which calls itself Redis 7.2.
-
-    The others answer under `everysec` when the log is written, a second before it is synced
-    (https://github.com/redis/redis/pull/13793; measured with Valkey 9.1.2: 19 of 20 answers were too early).
-    """
-    return _version(info) >= (8, 0)
-
-
-def _version(info: Mapping[str, str]) -> tuple[int, ...]:
-    parts = info.get("redis_version", "0").split(".")[:2]
-    return tuple(int(part) if part.isdigit() else 0 for part in parts)
 
 
 def complaints(
@@ -72,7 +55,7 @@ def complaints(
         found.append(
             "it cannot write its append-only file (aof_last_write_status): free the disk first"
         )
-    return found + _not_synced(durability, config, info)
+    return found + _not_synced(durability, config)
 
 
 def _evicting(config: Mapping[str, str] | None, info: Mapping[str, str]) -> list[str]:
@@ -86,21 +69,15 @@ def _evicting(config: Mapping[str, str] | None, info: Mapping[str, str]) -> list
     ]
 
 
-def _not_synced(
-    durability: str, config: Mapping[str, str] | None, info: Mapping[str, str]
-) -> list[str]:
-    waits = durability == "fsync" and waitaof_waits(info)
+def _not_synced(durability: str, config: Mapping[str, str] | None) -> list[str]:
     if config is None:
-        # WAITAOF answers for every single write; without it only CONFIG could tell.
-        return [] if waits else ["it does not show its configuration (CONFIG GET appendfsync)"]
+        return ["it does not show its configuration (CONFIG GET appendfsync)"]
     found = []
     how = config.get("appendfsync", "everysec")
-    fit = ("always",) if durability == "fsync" and not waits else ("always", "everysec")
+    fit = ("always",) if durability == "fsync" else ("always", "everysec")
     if how not in fit:
-        early = how == "everysec" and has_waitaof(info)
         found.append(
             f"its log may reach the disk too late: write 'appendfsync {fit[-1]}' instead of {how}"
-            + (", since its WAITAOF does not wait for the disk" if early else "")
         )
     if config.get("no-appendfsync-on-rewrite") == "yes":
         # Of `appendfsync always` too: the server looks at this line first.

@@ -1,5 +1,5 @@
 # The queue at the server.
-"""The queue: one step for value and entry, what is refused, names that no key spells."""
+"""The queue: one step for value and entry, what fsync means, what is refused, names that no key spells."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ QUEUE = (
     *(
         "config|get",
         "command|info",
-        "waitaof",
         "xadd",
         "xlen",
         "xrange",
@@ -60,6 +59,7 @@ QUEUE = (
 )
 """What write-behind needs beyond what a cache does."""
 ROOM = "local sequence = unpack(KEYS, 1, 1)"
+ON_DISK = {"appendonly": "yes", "appendfsync": "always"}
 
 
 @pytest.fixture
@@ -118,6 +118,16 @@ async def test_defect_36_order_is_that_of_versions_whatever_the_clock_says(
         assert people.row(1) == {**person(1, "third"), "writes": 2}
 
 
+async def test_fsync_acknowledges_what_is_on_disk(
+    own_server: Any, namespace: str, people: AsyncPeople, tmp_path: Path
+) -> None:
+    server = own_server(directory=tmp_path, config=ON_DISK)
+    async with AsyncOpened(server, namespace, people, durability="fsync") as writes:
+        await writes.put(person(1, "on disk"))
+        logged = b"".join(path.read_bytes() for path in tmp_path.rglob("*.aof"))
+        assert b"on disk" in logged
+
+
 async def test_a_write_goes_all_the_way_on_every_server(
     server: Any, namespace: str, people: AsyncPeople
 ) -> None:
@@ -150,6 +160,20 @@ async def test_the_commands_that_a_user_needs_are_those_of_the_list(
     assert len(people.rows()) == 51
 
 
+async def test_what_was_acknowledged_survives_the_server(
+    own_server: Any, namespace: str, people: AsyncPeople, tmp_path: Path
+) -> None:
+    server = own_server(directory=tmp_path, config=ON_DISK)
+    options: dict[str, Any] = {"durability": "fsync"}
+    async with AsyncOpened(server, namespace, people, **options) as writes:
+        await writes.put_many([person(n) for n in range(200)])
+    server.kill()
+    server.start()
+    async with AsyncOpened(server, namespace, people, worker=True, **options) as writes:
+        assert await writes.flush(10)
+    assert [row["writes"] for row in people.rows()] == [1] * 200
+
+
 # -------------------------------------------------------------------- configuration
 
 
@@ -171,6 +195,26 @@ async def test_defect_38_a_server_without_a_log_is_refused_unless_memory_is_enou
     async with new_cache(valkey, namespace) as cache:
         with pytest.raises(ConfigurationError, match="appendonly yes"):
             await door(cache, people, durability="aof").open()
+
+
+async def test_defect_38_a_server_that_syncs_its_log_now_and_then_is_refused_for_fsync(
+    own_server: Any, namespace: str, people: AsyncPeople, tmp_path: Path
+) -> None:
+    server = own_server(directory=tmp_path, config={**ON_DISK, "appendfsync": "everysec"})
+    async with new_cache(server, namespace) as cache:
+        with pytest.raises(ConfigurationError, match="appendfsync always"):
+            await door(cache, people, durability="fsync").open()
+
+
+async def test_defect_38_a_server_that_syncs_nothing_during_a_rewrite_is_refused(
+    own_server: Any, namespace: str, people: AsyncPeople, tmp_path: Path
+) -> None:
+    """Not even `appendfsync always` does then."""
+    config = {**ON_DISK, "no-appendfsync-on-rewrite": "yes"}
+    async with new_cache(own_server(directory=tmp_path, config=config), namespace) as cache:
+        for durability in ("aof", "fsync"):
+            with pytest.raises(ConfigurationError, match="no-appendfsync-on-rewrite no"):
+                await door(cache, people, durability=durability).open()
 
 
 async def test_a_server_that_does_not_show_its_configuration_says_so_and_can_be_trusted(

@@ -1,5 +1,5 @@
 # Generated from _async/test_queue.py by tools/unasync.py. Do not edit.
-"""The queue: one step for value and entry, what is refused, names that no key spells."""
+"""The queue: one step for value and entry, what fsync means, what is refused, names that no key spells."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ QUEUE = (
     *(
         "config|get",
         "command|info",
-        "waitaof",
         "xadd",
         "xlen",
         "xrange",
@@ -60,6 +59,7 @@ QUEUE = (
 )
 """What write-behind needs beyond what a cache does."""
 ROOM = "local sequence = unpack(KEYS, 1, 1)"
+ON_DISK = {"appendonly": "yes", "appendfsync": "always"}
 
 
 @pytest.fixture
@@ -118,6 +118,16 @@ def test_defect_36_order_is_that_of_versions_whatever_the_clock_says(
         assert people.row(1) == {**person(1, "third"), "writes": 2}
 
 
+def test_fsync_acknowledges_what_is_on_disk(
+    own_server: Any, namespace: str, people: People, tmp_path: Path
+) -> None:
+    server = own_server(directory=tmp_path, config=ON_DISK)
+    with Opened(server, namespace, people, durability="fsync") as writes:
+        writes.put(person(1, "on disk"))
+        logged = b"".join(path.read_bytes() for path in tmp_path.rglob("*.aof"))
+        assert b"on disk" in logged
+
+
 def test_a_write_goes_all_the_way_on_every_server(
     server: Any, namespace: str, people: People
 ) -> None:
@@ -150,6 +160,20 @@ def test_the_commands_that_a_user_needs_are_those_of_the_list(
     assert len(people.rows()) == 51
 
 
+def test_what_was_acknowledged_survives_the_server(
+    own_server: Any, namespace: str, people: People, tmp_path: Path
+) -> None:
+    server = own_server(directory=tmp_path, config=ON_DISK)
+    options: dict[str, Any] = {"durability": "fsync"}
+    with Opened(server, namespace, people, **options) as writes:
+        writes.put_many([person(n) for n in range(200)])
+    server.kill()
+    server.start()
+    with Opened(server, namespace, people, worker=True, **options) as writes:
+        assert writes.flush(10)
+    assert [row["writes"] for row in people.rows()] == [1] * 200
+
+
 # -------------------------------------------------------------------- configuration
 
 
@@ -171,6 +195,26 @@ def test_defect_38_a_server_without_a_log_is_refused_unless_memory_is_enough(
     with new_cache(valkey, namespace) as cache:
         with pytest.raises(ConfigurationError, match="appendonly yes"):
             door(cache, people, durability="aof").open()
+
+
+def test_defect_38_a_server_that_syncs_its_log_now_and_then_is_refused_for_fsync(
+    own_server: Any, namespace: str, people: People, tmp_path: Path
+) -> None:
+    server = own_server(directory=tmp_path, config={**ON_DISK, "appendfsync": "everysec"})
+    with new_cache(server, namespace) as cache:
+        with pytest.raises(ConfigurationError, match="appendfsync always"):
+            door(cache, people, durability="fsync").open()
+
+
+def test_defect_38_a_server_that_syncs_nothing_during_a_rewrite_is_refused(
+    own_server: Any, namespace: str, people: People, tmp_path: Path
+) -> None:
+    """Not even `appendfsync always` does then."""
+    config = {**ON_DISK, "no-appendfsync-on-rewrite": "yes"}
+    with new_cache(own_server(directory=tmp_path, config=config), namespace) as cache:
+        for durability in ("aof", "fsync"):
+            with pytest.raises(ConfigurationError, match="no-appendfsync-on-rewrite no"):
+                door(cache, people, durability=durability).open()
 
 
 def test_a_server_that_does_not_show_its_configuration_says_so_and_can_be_trusted(

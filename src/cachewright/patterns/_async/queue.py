@@ -1,8 +1,9 @@
 # The queue of one write-behind, on the server.
 """The queue as its writers and readers see it: enqueue, the pending overlay, its length, a look at the server's setup.
 
-Invariants kept here (tests/patterns/_async: test_queue.py, test_until_on_disk.py and the mutants there would catch their loss):
-- a change is acknowledged only when the server has said that it is queued, and with `fsync` that it is on disk;
+Invariants kept here (tests/patterns/_async/test_queue.py and its mutants would catch their loss):
+- a change is acknowledged only when the server has said that it is queued; whether its log is on disk by then is
+  what its configuration is looked at for (`durability`), since WAITAOF cannot be relied on;
 - cached value, pending overlay and queue entry change in one step (enqueue.lua), under the caller's deadline;
 - all names of a partition lie in one slot, and no key that a user can spell has one of them.
 What must not be here: what workers do (`partitions`, `draining`), what a change means to a source.
@@ -18,12 +19,12 @@ from typing import Any
 from zlib import crc32
 
 from cachewright._async.engine import AsyncEngine
-from cachewright._waits import aio, aio_pipe
+from cachewright._waits import aio_pipe
 from cachewright.core.keys import KeySpace
 from cachewright.core.policy import seconds
-from cachewright.errors import ConfigurationError, RemoteError, RemoteTimeout
+from cachewright.errors import ConfigurationError, RemoteError
 from cachewright.patterns.changes import CODES, Backlog, Record, numbers_of, records, version_of
-from cachewright.patterns.durability import ASKED, has_waitaof, parse_info, refuse_unfit
+from cachewright.patterns.durability import ASKED, parse_info, refuse_unfit
 from cachewright.patterns.queue_options import QueueOptions
 from cachewright.patterns.sources import Kind
 from cachewright.redis import wire
@@ -68,14 +69,6 @@ class Enqueued:
         return version_of(self.id) if self.id else ""
 
 
-class _Order:
-    """What one caller wants sent and synced. `outcome`: the replies."""
-
-    def __init__(self, commands: Sequence[wire.Command]) -> None:
-        self.commands = commands
-        self.outcome = aio.Outcome()
-
-
 class Place:
     """The names of one partition."""
 
@@ -117,28 +110,22 @@ class AsyncQueue:
         self._durability = options.durability
         self._limit = max(1, options.limit // options.partitions)
         self._timeout = seconds("timeout", options.timeout)
-        self._waits = False
-        """Whether each write waits until the log is on disk."""
         self._engine = engine
         self._target = engine.target
         self._open()
         engine.on_leave.append(self._open)
 
     def _open(self) -> None:
-        """Connections of its own: a wait for the disk must not hold up the cache's reads."""
+        """A connection of its own: a long batch must not hold up the cache's reads."""
         connect = self._engine.policy.timeouts.connect
         self._pipe = aio_pipe.Pipe(self._target, connect_timeout=max(connect, 1.0))
-        self._background = aio.Background("cachewright-sync")
-        self._orders: list[_Order] = []
-        self._syncing = False
 
     def reset(self) -> None:
-        """Close the present connections; others are opened when they are needed."""
+        """Close the present connection; another is opened when it is needed."""
         self._pipe.reset()
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._background.close(1.0)
+        """Close the connection."""
         await self._pipe.close()
 
     def partition(self, name: str) -> int:
@@ -147,22 +134,16 @@ class AsyncQueue:
 
     # ---------------------------------------------------------------- sending
 
-    async def ask(
-        self, commands: Sequence[wire.Command], *, closing: Sequence[wire.Command] = ()
-    ) -> list[Any]:
-        """The replies, an error among them raised. `closing` goes at the end of whatever is sent.
-
-        Its replies come last: more than once when something had to be sent again, since each speaks of what went before it.
-        """
-        values = list(await self._send([*commands, *closing]))
+    async def ask(self, commands: Sequence[wire.Command]) -> list[Any]:
+        """The replies, an error among them raised."""
+        values = list(await self._send(commands))
         lost = [n for n, value in enumerate(values) if wire.lost_scripts([value])]
         if lost:
             # Only what was not run is sent again.
             await self._send(loading())
-            again = await self._send([*(commands[n] for n in lost), *closing])
-            for n, value in zip(lost, again, strict=False):
+            again = await self._send([commands[n] for n in lost])
+            for n, value in zip(lost, again, strict=True):
                 values[n] = value
-            values += again[len(lost) :]
         for value in values:
             if isinstance(value, RemoteError):
                 raise value
@@ -182,16 +163,14 @@ class AsyncQueue:
     async def enqueue(self, writes: Sequence[Write], random: str) -> list[Enqueued]:
         """Put changes of different keys into the queue. `random`: fresh hex, which their rows' stamps end in.
 
-        Raises `RemoteError` when the server did not say that all of them are safe.
+        Raises `RemoteError` when the server did not say that all of them are queued.
         """
         found: list[Enqueued] = []
         portions = [writes[n : n + PORTION] for n in range(0, len(writes), PORTION)]
         for start in range(0, len(portions), CALLS):
             some = portions[start : start + CALLS]
             commands = self.commands
-            replies = await self._until_safe(
-                [self._enqueue(portion, random, commands) for portion in some]
-            )
+            replies = await self.ask([self._enqueue(portion, random, commands) for portion in some])
             with wire.making_sense():
                 for portion, reply in zip(some, replies, strict=True):
                     outcomes = _enqueued(reply)
@@ -237,53 +216,6 @@ class AsyncQueue:
                 *(_SIZE.pack(len(identity)), identity, _SIZE.pack(len(data)), data),
             )
         return b"".join(blob), list(numbers)
-
-    # ---------------------------------------------------------------- until it is on disk
-
-    async def _until_safe(self, commands: Sequence[wire.Command]) -> list[Any]:
-        """The replies, when what was written is as durable as was promised."""
-        if not self._waits:
-            return await self.ask(commands)
-        order = _Order(commands)
-        with self._engine.lock:
-            self._orders.append(order)
-            begin, self._syncing = not self._syncing, True
-        if begin:
-            self._background.start(self._send_together)
-        # One round may have just begun, so this one's may end after two.
-        replies: list[Any] = await aio.wait_for(order.outcome, 3 * self._timeout)
-        return replies
-
-    async def _send_together(self) -> None:
-        """Send what has come together, and wait for the disk once for all of it; again while there is more.
-
-        A connection that waits runs nothing else: each write by itself would stand in line for a sync of its own.
-        """
-        while True:
-            with self._engine.lock:
-                orders, self._orders = self._orders, []
-                if not orders:
-                    self._syncing = False
-                    return
-            try:
-                await self._send_all(orders)
-            except BaseException as error:  # noqa: BLE001 - it belongs to those who wait
-                for order in orders:
-                    order.outcome.fail(error)
-
-    async def _send_all(self, orders: Sequence[_Order]) -> None:
-        together = [command for order in orders for command in order.commands]
-        wait: wire.Command = ("WAITAOF", 1, 0, round(self._timeout * 900))
-        values = await self.ask(together, closing=[wait])
-        replies, said = values[: len(together)], values[len(together) :]
-        if not all(isinstance(one, list) and one[0] >= 1 for one in said):
-            raise RemoteTimeout(
-                "the write is queued, and the server's log did not reach the disk in time"
-            )
-        for order in orders:
-            count = len(order.commands)
-            order.outcome.succeed(replies[:count])
-            del replies[:count]
 
     # ---------------------------------------------------------------- reading
 
@@ -362,9 +294,6 @@ class AsyncQueue:
         config = await self._config()
         if look:
             refuse_unfit(self.label, self._durability, config, info)
-        # Where each command is synced before its reply, there is nothing to wait for.
-        synced = config is not None and config.get("appendfsync") == "always"
-        self._waits = self._durability == "fsync" and not synced and has_waitaof(info)
         count = len(self.places)
         await self.ask([("SET", self._layout, count, "NX")])
         found = (await self.ask([("GET", self._layout)]))[0]
