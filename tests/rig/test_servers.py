@@ -10,7 +10,7 @@ import redis
 
 from cachewright.embedded import EmbeddedServer
 from rig import servers
-from rig.servers import CHOICE, KINDS, OwnServer, Raw, TlsServer, acl_user, choose
+from rig.servers import CHOICE, KINDS, USUAL, OwnServer, Raw, TlsServer, acl_user, choose
 
 VERSIONS = {
     "valkey": ("valkey_version", "9."),
@@ -95,7 +95,7 @@ def test_without_a_wish_all_installed_kinds_are_chosen(monkeypatch: pytest.Monke
 def test_a_wish_chooses_and_says_what_it_leaves_out() -> None:
     choice = choose("valkey")
     assert choice.chosen == ["valkey"]
-    assert set(choice.left_out) == {"redis8", "redis7", "redis62"}
+    assert set(choice.left_out) == {"redis7", "redis62"}
 
 
 def test_a_kind_asked_for_by_name_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,4 +112,4 @@ def test_the_summary_says_what_was_left_out_and_why(monkeypatch: pytest.MonkeyPa
     reporter = cast(Any, SimpleNamespace(write_line=lines.append))
     servers.pytest_terminal_summary(reporter)
     assert lines == ["server tests left out redis7: it is not there"]
-    assert set(CHOICE.chosen) | set(CHOICE.left_out) == set(KINDS)
+    assert set(CHOICE.chosen) | set(CHOICE.left_out) == set(USUAL)
