@@ -6,6 +6,7 @@
     ├── Unstorable           a value that cannot be cached at all, such as a generator (also a TypeError)
     ├── CodecError           bytes or a value that a codec could not turn into the other
     ├── LoadTimeout          a load outlived its hard timeout (also a TimeoutError)
+    ├── QueueFull            the source is slower than the writers: a write-behind holds all that it may
     └── RemoteError          the server's or the network's fault
         ├── RemoteTimeout        no answer within the time budget
         └── RemoteUnavailable    no connection, or the circuit breaker is open
@@ -36,6 +37,10 @@ class CodecError(CacheError):
 
 class LoadTimeout(CacheError, TimeoutError):
     """A load that outlived its hard timeout (`Policy.load_timeout`)."""
+
+
+class QueueFull(CacheError):
+    """A write was refused: its partition holds as many changes as it may, and none left in time. Nothing was written."""
 
 
 class RemoteError(CacheError):

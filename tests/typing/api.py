@@ -22,6 +22,7 @@ from cachewright import (
     CacheError,
     ConfigurationError,
     Policy,
+    QueueFull,
     Timeouts,
     current_load,
 )
@@ -96,6 +97,7 @@ def servers_and_options() -> None:
     assert_type(Cache.from_env({"CACHEWRIGHT_TTL": "60"}, max_entries=5), Cache)
     error: CacheError = ConfigurationError("an option that cannot work")
     value_error: ValueError = ConfigurationError("the same")
+    error = QueueFull("no room")
     raise error from value_error
 
 

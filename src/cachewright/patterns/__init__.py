@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cachewright.errors import QueueFull
+
 if TYPE_CHECKING:
     from cachewright.patterns._async.cache_aside import AsyncCacheAside as AsyncCacheAside
     from cachewright.patterns._async.dead_letters import AsyncDeadLetters as AsyncDeadLetters
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from cachewright.patterns._sync.write_through import WriteThrough as WriteThrough
     from cachewright.patterns.changes import Backlog as Backlog
     from cachewright.patterns.changes import DeadLetter as DeadLetter
-    from cachewright.patterns.changes import QueueFull as QueueFull
     from cachewright.patterns.lifespan import drain_at_exit as drain_at_exit
     from cachewright.patterns.lifespan import exit_on as exit_on
     from cachewright.patterns.lifespan import lifespan as lifespan
@@ -73,7 +74,6 @@ _WHERE = {
     "changes": (
         "Backlog",
         "DeadLetter",
-        "QueueFull",
     ),
     "lifespan": (
         "drain_at_exit",

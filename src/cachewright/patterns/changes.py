@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cachewright.errors import CacheError, CodecError, ConfigurationError
+from cachewright.errors import CodecError, ConfigurationError
 from cachewright.patterns.sources import Change, Kind
 from cachewright.types import ABSENT
 
@@ -24,10 +24,6 @@ _RECORD, _SIZE = struct.Struct("<QIBI"), struct.Struct("<I")
 _ID = re.compile(rb"(\d{1,15})-(\d{1,10})").fullmatch
 _OUTAGES = frozenset({"OperationalError", "InterfaceError", "DisconnectionError", "TimeoutError"})
 """What drivers call a database that cannot be had (PEP 249), a deadlock or a locked file; and pools without a connection."""
-
-
-class QueueFull(CacheError):
-    """A write was refused: its partition holds as many changes as it may, and none left in time. Nothing was written."""
 
 
 class Record(NamedTuple):

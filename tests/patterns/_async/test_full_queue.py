@@ -10,9 +10,8 @@ import pytest
 from patterns._async.desk import AsyncOpened, AsyncPeople, door, new_cache, person
 
 from cachewright import AsyncCache
-from cachewright.errors import ConfigurationError
+from cachewright.errors import ConfigurationError, QueueFull
 from cachewright.patterns._async.write_behind import AsyncWriteBehind
-from cachewright.patterns.changes import QueueFull
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ import pytest
 from patterns._sync.desk import Opened, People, door, new_cache, person
 
 from cachewright import Cache
-from cachewright.errors import ConfigurationError
+from cachewright.errors import ConfigurationError, QueueFull
 from cachewright.patterns._sync.write_behind import WriteBehind
-from cachewright.patterns.changes import QueueFull
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ from cachewright._waits import aio
 from cachewright.core.keys import as_key
 from cachewright.core.policy import Seconds, seconds
 from cachewright.core.tags import table_tag, user_tag
-from cachewright.errors import ConfigurationError, RemoteError
+from cachewright.errors import ConfigurationError, QueueFull, RemoteError
 from cachewright.patterns._async.draining import AsyncWorker
 from cachewright.patterns._async.enqueuing import AsyncEnqueuer, Draft
 from cachewright.patterns._async.queue import AsyncQueue
-from cachewright.patterns.changes import Backlog, QueueFull, Record, merge, pause
+from cachewright.patterns.changes import Backlog, Record, merge, pause
 from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags
 from cachewright.patterns.queue_options import QueueOptions
 from cachewright.patterns.sources import Kind

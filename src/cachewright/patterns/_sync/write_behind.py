@@ -22,11 +22,11 @@ from cachewright._waits import threads
 from cachewright.core.keys import as_key
 from cachewright.core.policy import Seconds, seconds
 from cachewright.core.tags import table_tag, user_tag
-from cachewright.errors import ConfigurationError, RemoteError
+from cachewright.errors import ConfigurationError, QueueFull, RemoteError
 from cachewright.patterns._sync.draining import Worker
 from cachewright.patterns._sync.enqueuing import Enqueuer, Draft
 from cachewright.patterns._sync.queue import Queue
-from cachewright.patterns.changes import Backlog, QueueFull, Record, merge, pause
+from cachewright.patterns.changes import Backlog, Record, merge, pause
 from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags
 from cachewright.patterns.queue_options import QueueOptions
 from cachewright.patterns.sources import Kind
