@@ -295,6 +295,8 @@ def test_defect_32_a_batch_and_its_position_are_one_transaction(using: str) -> N
         source.apply([Change(5, "delete"), Change("5", "put", {"label": "x"})], at("2-0", "1-0"))
     assert source.position("q", 0) == "1-0"
     assert source.load(5) is ABSENT
+    assert source.apply([], at("1-0!1", "1-0")) is True
+    assert source.apply([Change(5, "put", {"label": "late"})], at("2-0", "1-0")) is False
 
 
 @pytest.mark.parametrize(

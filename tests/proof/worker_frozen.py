@@ -33,12 +33,14 @@ class Freezing(TableSource[Any]):
         self, changes: Sequence[Change], position: Position, *, connection: Any = None
     ) -> bool:
         """Frozen first, applied later."""
-        if len(changes) == BATCH:
+        full = len(changes) == BATCH
+        if full:
             self.arrived.add()
             # To this thread: a signal to the process would let it run on until another thread has taken it.
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         applied = super().apply(changes, position, connection=connection)
-        self.settled.add()
+        if full:
+            self.settled.add()
         return applied
 
 

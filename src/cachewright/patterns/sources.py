@@ -76,7 +76,7 @@ class Change(msgspec.Struct, frozen=True):
 class Position(msgspec.Struct, frozen=True):
     """How far a queue's partition has come: a batch moves the recorded position from `expected` to `last`.
 
-    `expected` is None before the first batch.
+    Both are opaque texts of at most 64 characters. `expected` is None before the first one was recorded.
     """
 
     queue: str
@@ -147,7 +147,10 @@ class Transactional(Protocol):
     """A source that applies a batch and records its stream position in one transaction, so that none applies twice."""
 
     def apply(self, changes: Sequence[Change], position: Position) -> bool:
-        """Apply at most one change a key. False, and nothing is changed, if the position is not the expected one."""
+        """Apply at most one change a key. False, and nothing is changed, if the position is not the expected one.
+
+        Without changes only the position moves: a worker that takes a partition over fences its predecessors off.
+        """
 
     def position(self, queue: str, partition: int) -> str | None:
         """The recorded position; None before the first batch."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +11,6 @@ from patterns._async.desk import AsyncOpened, AsyncPeople, door, new_cache, pers
 from cachewright import AsyncCache
 from cachewright.errors import ConfigurationError, QueueFull
 from cachewright.patterns._async.write_behind import AsyncWriteBehind
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> AsyncPeople:
-    return AsyncPeople(tmp_path / "people.db")
-
 
 # -------------------------------------------------------------------- a full queue
 

@@ -62,11 +62,6 @@ ROOM = "local sequence = unpack(KEYS, 1, 1)"
 ON_DISK = {"appendonly": "yes", "appendfsync": "always"}
 
 
-@pytest.fixture
-def people(tmp_path: Path) -> AsyncPeople:
-    return AsyncPeople(tmp_path / "people.db")
-
-
 async def refused_step(server: Any, client: Any, namespace: str, people: Any) -> tuple[Any, Any]:
     """A write whose second half fails at the server: the entry as it was and as it is; the length of the stream."""
     async with AsyncOpened(server, namespace, people, partitions=1) as writes:

@@ -6,53 +6,22 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from patterns._async.desk import (
     AsyncHand,
-    AsyncOpened,
     AsyncPeople,
     Crash,
+    crash,
+    one,
     person,
+    waiting,
 )
 
 from cachewright.patterns._async.shards import AsyncShard, Away
-from cachewright.patterns._async.write_behind import AsyncWriteBehind
 from cachewright.patterns.sources import Change
 from cachewright.testing import FakeClock, RecordingListener
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> AsyncPeople:
-    return AsyncPeople(tmp_path / "people.db")
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def events() -> RecordingListener:
-    return RecordingListener()
-
-
-def one(server: Any, namespace: str, people: Any, **options: Any) -> AsyncOpened:
-    """A door of one partition."""
-    return AsyncOpened(server, namespace, people, partitions=1, **options)
-
-
-async def waiting(writes: AsyncWriteBehind) -> tuple[int, int, int]:
-    """(queued, parked, dead)."""
-    found = (await writes.backlog())[0]
-    return found.entries, found.parked, found.dead
-
-
-def crash(*_: Any) -> None:
-    raise Crash
-
 
 # -------------------------------------------------------------------- refusals
 

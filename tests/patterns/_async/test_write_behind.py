@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +12,6 @@ from cachewright.errors import CodecError
 from cachewright.patterns._async import write_behind
 from cachewright.patterns._async.write_behind import AsyncWriteBehind
 from cachewright.patterns.identities import parts_of
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> AsyncPeople:
-    return AsyncPeople(tmp_path / "people.db")
 
 
 def forget(writes: AsyncWriteBehind, *, also_at: Any = None) -> None:

@@ -1,13 +1,16 @@
 # Generated from _async/conftest.py by tools/unasync.py. Do not edit.
-"""Fixtures of the tests of the patterns: where a cache lies."""
+"""Fixtures of the tests of the patterns: where a cache lies, a table to write to, time and what is told."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from patterns._sync.desk import People
 
 from cachewright import Timeouts
+from cachewright.testing import FakeClock, RecordingListener
 from rig.servers import Pool
 
 
@@ -23,3 +26,18 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults: Any = Timeouts.__init__.__kwdefaults__
     monkeypatch.setitem(defaults, "call", 5.0)
     monkeypatch.setitem(defaults, "connect", 5.0)
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> People:
+    return People(tmp_path / "people.db")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def events() -> RecordingListener:
+    return RecordingListener()

@@ -118,6 +118,11 @@ class People:
         with closing(self._connect()) as link:
             return int(link.execute(query).fetchone()[0])
 
+    def positions(self) -> int:
+        """How many positions are recorded."""
+        with closing(self._connect()) as link:
+            return int(link.execute("SELECT count(*) FROM positions").fetchone()[0])
+
     def row(self, key: int) -> dict[str, Any] | None:
         found = self.rows([key])
         return dict(found[0]) if found else None
@@ -139,9 +144,10 @@ class People:
             return _position(link, queue, partition)
 
     def apply(self, changes: Sequence[Change], position: Position) -> bool:
-        before, self.before_apply = self.before_apply, None
-        if before is not None:
-            before()
+        if changes:
+            before, self.before_apply = self.before_apply, None
+            if before is not None:
+                before()
         with self._lock, closing(self._connect()) as link:
             link.execute("BEGIN IMMEDIATE")
             with link:
@@ -150,11 +156,14 @@ class People:
                     return False
                 for change in changes:
                     _apply(link, change)
-                self.fail(changes)
+                if changes:
+                    self.fail(changes)
                 link.execute(
                     "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
                     (position.queue, position.partition, position.last),
                 )
+            if not changes:
+                return True
             self.batches.append(list(changes))
         self.after()
         return True
@@ -223,6 +232,21 @@ class Opened:
 
 class Crash(BaseException):
     """The process ends here: nothing in it may handle this."""
+
+
+def one(server: Any, namespace: str, people: Any, **options: Any) -> Opened:
+    """A door of one partition, without a worker unless asked for."""
+    return Opened(server, namespace, people, partitions=1, **options)
+
+
+def waiting(writes: WriteBehind) -> tuple[int, int, int]:
+    """(queued, parked, dead)."""
+    found = (writes.backlog())[0]
+    return found.entries, found.parked, found.dead
+
+
+def crash(*_: Any) -> None:
+    raise Crash
 
 
 class Hand:

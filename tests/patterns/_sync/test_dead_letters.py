@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +12,6 @@ from cachewright.errors import ConfigurationError
 from cachewright.patterns._sync.dead_letters import DeadLetters
 from cachewright.patterns._sync.write_behind import WriteBehind
 from cachewright.types import ABSENT
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> People:
-    return People(tmp_path / "people.db")
 
 
 def one(server: Any, namespace: str, people: Any) -> Opened:

@@ -6,55 +6,24 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from _sync.mutants import weaken_script
 from patterns._sync.desk import (
     Hand,
-    Opened,
     People,
     Crash,
+    crash,
+    one,
     person,
+    waiting,
 )
 
 from cachewright.patterns._sync.applying import Applier
 from cachewright.patterns._sync.partitions import Partitions, Overtaken
 from cachewright.patterns._sync.shards import Away
-from cachewright.patterns._sync.write_behind import WriteBehind
-from cachewright.testing import FakeClock, RecordingListener
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> People:
-    return People(tmp_path / "people.db")
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def events() -> RecordingListener:
-    return RecordingListener()
-
-
-def one(server: Any, namespace: str, people: Any, **options: Any) -> Opened:
-    """A door of one partition."""
-    return Opened(server, namespace, people, partitions=1, **options)
-
-
-def waiting(writes: WriteBehind) -> tuple[int, int, int]:
-    """(queued, parked, dead)."""
-    found = (writes.backlog())[0]
-    return found.entries, found.parked, found.dead
-
-
-def crash(*_: Any) -> None:
-    raise Crash
-
+from cachewright.testing import RecordingListener
 
 # -------------------------------------------------------------------- batches
 

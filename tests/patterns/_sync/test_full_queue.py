@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +11,6 @@ from patterns._sync.desk import Opened, People, door, new_cache, person
 from cachewright import Cache
 from cachewright.errors import ConfigurationError, QueueFull
 from cachewright.patterns._sync.write_behind import WriteBehind
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> People:
-    return People(tmp_path / "people.db")
-
 
 # -------------------------------------------------------------------- a full queue
 

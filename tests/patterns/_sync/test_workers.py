@@ -6,16 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from _sync.steps import until, until_read
 from patterns._sync.desk import Opened, People, person
 
 from cachewright.testing import RecordingListener
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> People:
-    return People(tmp_path / "people.db")
 
 
 def test_a_write_reaches_the_source_after_the_interval(

@@ -2,8 +2,10 @@
 """A partition being drained: its entries in order to the source, those it refuses parked, tried again, given up.
 
 Invariants kept here (tests/patterns/_sync/test_draining.py and its mutants would catch their loss):
-- effect once: a batch and its last version reach the source in one transaction that moves the recorded position from
+- effect once: a batch and how far that is reach the source in one transaction that moves the recorded position from
   where this worker believes it is; what lies at or before the position is settled and never applied again;
+- one fence: whoever takes the partition over moves the position before anything else, and parked keys are applied under
+  the same one; so what an earlier worker has begun, of the stream or of a parked key, is applied never or was before;
 - order of a key: entries are applied in the stream's order, and while something of a key is parked or dead, what comes
   later follows it;
 - an entry leaves the queue after the source has it: first the overlay, then what is cached, the entry last;
@@ -14,14 +16,14 @@ What must not be here: who holds which partition (`draining`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cachewright.patterns._sync.applying import Applier, Drainage
 from cachewright.patterns._sync.partitions import Partitions, Overtaken
 from cachewright.patterns._sync.queue import Place
 from cachewright.patterns.changes import Queued, is_outage, pause, row_tag_of, version_of
+from cachewright.patterns.progress import Progress
 from cachewright.patterns.sources import Change, Position
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
@@ -65,7 +67,9 @@ class Shard:
         self._applier = Applier(how)
         self._at = partitions
         self._queue_name = f"{how.cache.namespace}/{partitions.queue.name}"
-        self._position: str | None = None
+        self._progress = Progress()
+        self._recorded: str | None = None
+        """The text that the source has for it."""
         self._again = True
         self._known = False
         self._blamed = 0
@@ -101,17 +105,35 @@ class Shard:
     def _get_to_know(self) -> None:
         """After taking over, or after an error: what is recorded, what is parked and dead."""
         self._at.prepare(self.place)
-        self._position = self._applier.recorded(self._queue_name, self.place.number)
-        if self._position and self._at.catch_up(self.place, self._position):
+        self._begin_term()
+        position = self._progress.version
+        if position and self._at.catch_up(self.place, position):
             detail = f"partition {self.place.number}: the source is ahead of the queue"
             self._engine.tell("queue_behind", detail=detail)
         self.parked, self._last_parked_id, self.newest_parked = {}, "-", ""
         self._dead = {entry.name for entry in self._at.lying(self.place.dead)}
+        self._load_parked()
+        self._settle_retried()
         self._again, self._known = True, True
 
+    def _begin_term(self) -> None:
+        """Move the position, and nothing else: whoever began something before finds another one than it expects."""
+        self._recorded = self._applier.recorded(self._queue_name, self.place.number)
+        self._progress = Progress.read(self._recorded)
+        self._advance([], self._progress.next_term())
+
+    def _advance(self, changes: Sequence[Change], to: Progress) -> None:
+        """Apply changes, and record how far that is. Raises `Overtaken` where somebody else has since: nothing is applied."""
+        position = Position(
+            self._queue_name, self.place.number, last=to.text, expected=self._recorded
+        )
+        if not self._applier.hand_over(changes, position):
+            raise Overtaken("the recorded position is not the one this worker knew")
+        self._progress, self._recorded = to, to.text
+
     def _work(self, entries: Sequence[Queued]) -> None:
-        position = self._position
-        done = [entry for entry in entries if position is not None and entry.version <= position]
+        position = self._progress.version
+        done = [entry for entry in entries if entry.version <= position]
         applied = self._apply(entries[len(done) :])
         self.applied += len(applied)
         self._settle([*done, *applied], self.place.stream)
@@ -128,16 +150,15 @@ class Shard:
             return self._apply([entry for entry in going if entry.name not in unreadable])
         if not going:
             return []
-        position = Position(
-            self._queue_name, self.place.number, last=going[-1].version, expected=self._position
-        )
         try:
-            moved = self._applier.hand_over(list(changes.values()), position)
+            self._advance(
+                list(changes.values()), replace(self._progress, version=going[-1].version)
+            )
+        except Overtaken:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever the source raises
             return self._after_refusal(going, changes, error)
-        if not moved:
-            raise Overtaken("the recorded position is not the one this worker knew")
-        self._position, self._blamed = position.last, 0
+        self._blamed = 0
         return going
 
     def _without_followers(self, entries: Sequence[Queued]) -> list[Queued]:
@@ -293,23 +314,17 @@ class Shard:
             self._try(name, self.parked[name].entries)
 
     def _try(self, name: str, entries: list[Queued]) -> None:
-        """Apply all that is parked of one key, under a position of its own."""
+        """Apply all that is parked of one key."""
         if not entries:
             del self.parked[name]
             return
-        row = f"{self._queue_name}~{blake2b(name.encode(), digest_size=8).hexdigest()}"
-        recorded = self._applier.recorded(row, self.place.number)
-        left = [e for e in entries if recorded is None or e.version > recorded]
         try:
-            changes, unreadable = self._applier.changes(left)
+            changes, unreadable = self._applier.changes(entries)
             for error in unreadable.values():
                 raise error
-            if left:
-                position = Position(
-                    row, self.place.number, last=left[-1].version, expected=recorded
-                )
-                if not self._applier.hand_over(list(changes.values()), position):
-                    raise Overtaken("the recorded position is not the one this worker knew")
+            self._advance(
+                list(changes.values()), replace(self._progress, retried=entries[-1].version)
+            )
         except Overtaken:
             raise
         except Exception as error:
@@ -318,10 +333,24 @@ class Shard:
                 raise Away(str(error)) from error
             self._failed(name, error)
             return
-        self.applied += len(left)
+        self.applied += len(entries)
+        self._settle_parked(name, entries)
+
+    def _settle_parked(self, name: str, entries: Sequence[Queued]) -> None:
         self._settle(entries, self.place.parked)
         self._at.forget_tries(self.place, [name])
         del self.parked[name]
+
+    def _settle_retried(self) -> None:
+        """What was applied last of a parked key, by whoever could not say so any more."""
+        for name, parked in list(self.parked.items()):
+            versions = [entry.version for entry in parked.entries]
+            if self._progress.retried in versions:
+                done = 1 + versions.index(self._progress.retried)
+                rest = parked.entries[done:]
+                self._settle_parked(name, parked.entries[:done])
+                if rest:
+                    self.parked[name] = Parked(rest)
 
     def postpone(self) -> float:
         """The source is away: when to try again, as a pause in seconds."""

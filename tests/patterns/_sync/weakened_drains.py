@@ -1,0 +1,45 @@
+# Generated from _async/weakened_drains.py by tools/unasync.py. Do not edit.
+"""Weakened variants of the worker of a write-behind: a test that also passes with one of these shows nothing.
+
+What must not be here: tests, and changes that outlive the test's `monkeypatch`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cachewright.patterns._sync.partitions import Overtaken
+from cachewright.patterns._sync.shards import Shard
+from cachewright.patterns.progress import Progress
+from cachewright.patterns.sources import Position
+
+Patch = pytest.MonkeyPatch
+
+
+def begins_no_term(patch: Patch) -> None:
+    """Who takes a partition over reads the position, and leaves it where it is."""
+
+    def only_read(self: Shard) -> None:
+        self._recorded = self._applier.recorded(self._queue_name, self.place.number)
+        self._progress = Progress.read(self._recorded)
+
+    patch.setattr(Shard, "_begin_term", only_read)
+
+
+def retries_beside_the_position(patch: Patch) -> None:
+    """What is parked is applied under a record of its own, which nothing else moves."""
+    advance = Shard._advance
+
+    def apart(self: Shard, changes: Any, to: Progress) -> None:
+        if to.retried == self._progress.retried:
+            advance(self, changes, to)
+            return
+        record, number = f"{self._queue_name}~{to.retried}", self.place.number
+        expected = self._applier.recorded(record, number)
+        position = Position(record, number, last=to.retried, expected=expected)
+        if not self._applier.hand_over(changes, position):
+            raise Overtaken("the recorded position is not the one this worker knew")
+
+    patch.setattr(Shard, "_advance", apart)
