@@ -25,7 +25,9 @@ class QueueOptions:
     refuses becomes a dead letter. `worker`: whether this process applies changes too. `lease`: seconds after which a silent
     worker's partitions are taken over. `timeout`: seconds that an acknowledgement may take. `drain_timeout`: seconds that
     closing may take to empty the queue. `dirties`: tags of what else is wrong once changes have reached the source, such
-    as those of queries. `durability_checked=False` does not look at the server's configuration.
+    as those of queries. `existing`: the filter that a `ReadThrough` of the rows asks, which is told of
+    each row that is put, when it is queued and again before it is applied; reads by this door do not ask it.
+    `durability_checked=False` does not look at the server's configuration.
     """
 
     name: str | None = None
@@ -44,6 +46,7 @@ class QueueOptions:
     dirties: Iterable[str | tuple[Any, ...]] = ()
     durability_checked: bool = True
     policy: Policy | None = None
+    existing: Any = None
 
     def __post_init__(self) -> None:
         for option in ("partitions", "batch", "limit", "deliveries"):

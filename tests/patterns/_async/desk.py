@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,11 @@ class AsyncPeople:
     def row(self, key: int) -> dict[str, Any] | None:
         found = self.rows([key])
         return dict(found[0]) if found else None
+
+    async def keys(self, *, page: int = 1000, after: Any = None) -> AsyncIterator[Sequence[int]]:
+        found = [row["id"] for row in self.rows() if after is None or row["id"] > after]
+        for start in range(0, len(found), page):
+            yield found[start : start + page]
 
     async def save(self, value: Mapping[str, Any]) -> Any:
         return (await self.save_many([value]))[0]

@@ -20,7 +20,7 @@ from cachewright.types import ABSENT
 
 @dataclass(frozen=True, slots=True)
 class Drainage:
-    """What all shards of a worker share. `dirties`: tags with their kind."""
+    """What all shards of a worker share. `dirties`: tags with their kind. `existing`: a filter to tell of new rows."""
 
     cache: AsyncCache
     source: Any
@@ -29,6 +29,7 @@ class Drainage:
     deliveries: int
     merging: Callable[[Any, Mapping[str, Any]], Any]
     dirties: Sequence[str]
+    existing: Any = None
 
 
 class AsyncApplier:
@@ -38,6 +39,7 @@ class AsyncApplier:
         self._source = how.source
         self._bytes = how.enqueuer
         self._merging = how.merging
+        self._existing = how.existing
 
     def changes(self, entries: Sequence[Queued]) -> tuple[dict[str, Change], dict[str, Exception]]:
         """One change for each key; and by key the error of an entry that cannot be read and that nothing replaces."""
@@ -59,13 +61,16 @@ class AsyncApplier:
 
     async def hand_over(self, changes: Sequence[Change], position: Position) -> bool:
         """Apply changes and move the position; False if it is not the expected one. Raises what the source raises."""
+        puts = [change for change in changes if change.kind == "put"]
+        if puts and self._existing is not None:
+            # Told when they were queued; a filter that was built since may have found nothing of them in the source.
+            await self._existing.add(*(change.key for change in puts))
         apply = getattr(self._source, "apply", None)
         if apply is not None:
             return bool(await aio.call_load(apply, (changes, position), None))
         # A source without positions: at least once, in order.
-        puts = [change.value for change in changes if change.kind == "put"]
         if puts:
-            await aio.call_load(self._source.save_many, (puts,), None)
+            await aio.call_load(self._source.save_many, ([change.value for change in puts],), None)
         for change in changes:
             if change.kind == "delete":
                 await aio.call_load(self._source.delete, (change.key,), None)

@@ -5,7 +5,8 @@ Rules kept here (tests/patterns/_async/test_write_behind.py and its controls wou
 - a read sees every write that was acknowledged before it, also when the cached value is gone: what is pending is
   asked before the source, and what is patched is asked again after it;
 - nothing of a write that was refused is seen, and a write that was not acknowledged raises;
-- of one key, later writes are queued behind earlier ones; within one call the last wins.
+- of one key, later writes are queued behind earlier ones; within one call the last wins;
+- a filter of existing rows is told of a row before it is queued: no door that asks the filter takes it for absent.
 
 What must not be here: the server's side of the queue (`queue`), bringing changes to the source (`draining`).
 """
@@ -49,6 +50,7 @@ class AsyncWriteBehind:
         self.source = source
         self.name = chosen.name or checked_name(source.name)
         self.policy = chosen.policy or cache.policy
+        self._existing = chosen.existing
         table = user_tag(table_tag(self.name_of_rows))
         self.queue = AsyncQueue(cache.engine, self.name, chosen, table=table)
         self._merge: Callable[[Any, Mapping[str, Any]], Any] = getattr(source, "merge", merge)
@@ -238,6 +240,7 @@ class AsyncWriteBehind:
     async def _write(self, drafts: Sequence[Draft]) -> None:
         await self.open()
         waiting = list({draft.name: draft for draft in drafts}.values())
+        await self._announce(waiting)
         left = seconds("patience", self.options.patience)  # of real time, as workers run in it
         turns = 0
         while waiting:
@@ -257,10 +260,17 @@ class AsyncWriteBehind:
             left -= rest
             turns += 1
 
+    async def _announce(self, drafts: Sequence[Draft]) -> None:
+        """Rows that may be new."""
+        puts = [draft.identity for draft in drafts if draft.kind == "put"]
+        if puts and self._existing is not None:
+            await self._existing.add(*puts)
+
     async def _through(self, draft: Draft) -> bool:
         """Write to the source itself; False where something older of the key waits, which would overwrite it."""
         if draft.behind:
             return False
+        await self._announce([draft])
         async with self.cache.writing(
             keys=[row_key(self.name_of_rows, draft.identity)],
             tags=dirty_tags(self.name_of_rows, [draft.identity]),

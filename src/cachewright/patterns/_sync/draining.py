@@ -56,6 +56,7 @@ class Worker:
             options.deliveries,
             merging,
             [user_tag(tag) for tag in options.dirties],
+            options.existing,
         )
         self._started = False
         self._begin_anew()
