@@ -23,7 +23,8 @@ class QueueOptions:
     partitions; `when_full`: "block" waits up to `patience` seconds, "refuse" raises `QueueFull` at once, "write_through"
     writes to the source itself where nothing older of the key waits. `deliveries`: tries before a change that the source
     refuses becomes a dead letter. `worker`: whether this process applies changes too. `lease`: seconds after which a silent
-    worker's partitions are taken over. `timeout`: seconds that an acknowledgement may take. `drain_timeout`: seconds that
+    worker's partitions are taken over; `apply_timeout`: seconds after which a call of the source that has not returned is
+    given up, and its partition to others. `timeout`: seconds that an acknowledgement may take. `drain_timeout`: seconds that
     closing may take to empty the queue. `dirties`: tags of what else is wrong once changes have reached the source, such
     as those of queries. `existing`: the filter that a `ReadThrough` of the rows asks, which is told of
     each row that is put, when it is queued and again before it is applied; reads by this door do not ask it.
@@ -40,6 +41,7 @@ class QueueOptions:
     deliveries: int = 5
     worker: bool = True
     lease: Seconds = 10.0
+    apply_timeout: Seconds = 60.0
     timeout: Seconds = 5.0
     patience: Seconds = 30.0
     drain_timeout: Seconds = 10.0
@@ -53,7 +55,7 @@ class QueueOptions:
             value = getattr(self, option)
             if type(value) is not int or value < 1:
                 raise ConfigurationError(f"{option} must be an int of 1 or more, not {value!r}")
-        for option in ("interval", "lease", "timeout"):
+        for option in ("interval", "lease", "apply_timeout", "timeout"):
             object.__setattr__(self, option, seconds(option, getattr(self, option), zero=False))
         for option in ("patience", "drain_timeout"):
             object.__setattr__(self, option, seconds(option, getattr(self, option)))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cachewright.patterns._async.draining import AsyncWorker
 from cachewright.patterns._async.partitions import Overtaken
 from cachewright.patterns._async.shards import AsyncShard
 from cachewright.patterns.progress import Progress
@@ -43,3 +44,12 @@ def retries_beside_the_position(patch: Patch) -> None:
             raise Overtaken("the recorded position is not the one this worker knew")
 
     patch.setattr(AsyncShard, "_advance", apart)
+
+
+def waits_for_ever(patch: Patch) -> None:
+    """A call of the source is waited for, whatever it takes."""
+
+    async def never(*_: Any) -> None:
+        return None
+
+    patch.setattr(AsyncWorker, "_give_up_hung", never)

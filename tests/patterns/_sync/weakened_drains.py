@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cachewright.patterns._sync.draining import Worker
 from cachewright.patterns._sync.partitions import Overtaken
 from cachewright.patterns._sync.shards import Shard
 from cachewright.patterns.progress import Progress
@@ -43,3 +44,12 @@ def retries_beside_the_position(patch: Patch) -> None:
             raise Overtaken("the recorded position is not the one this worker knew")
 
     patch.setattr(Shard, "_advance", apart)
+
+
+def waits_for_ever(patch: Patch) -> None:
+    """A call of the source is waited for, whatever it takes."""
+
+    def never(*_: Any) -> None:
+        return None
+
+    patch.setattr(Worker, "_give_up_hung", never)

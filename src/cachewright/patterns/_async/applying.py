@@ -1,18 +1,22 @@
 # What the source is asked to do.
 """Queued changes in the hands of the source: decoded, coalesced, applied together with their position.
 
-What must not be here: which changes, and what follows from a refusal (`shards`).
+A call of the source may never return, and a thread in one cannot be ended: whoever watches may give it up, and then it
+ends as for a worker that was overtaken, whatever it brings. What must not be here: which changes, and what follows from a
+refusal (`shards`); who watches (`draining`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from cachewright._async.cache import AsyncCache
 from cachewright._waits import aio
 from cachewright.patterns._async.enqueuing import AsyncEnqueuer
+from cachewright.patterns._async.partitions import Overtaken
 from cachewright.patterns.changes import Queued, coalesce
 from cachewright.patterns.sources import Change, Position
 from cachewright.types import ABSENT
@@ -20,7 +24,10 @@ from cachewright.types import ABSENT
 
 @dataclass(frozen=True, slots=True)
 class Drainage:
-    """What all shards of a worker share. `dirties`: tags with their kind. `existing`: a filter to tell of new rows."""
+    """What all shards of a worker share. `dirties`: tags with their kind. `existing`: a filter to tell of new rows.
+
+    `apply_timeout`: seconds that one call of the source may take.
+    """
 
     cache: AsyncCache
     source: Any
@@ -29,13 +36,21 @@ class Drainage:
     deliveries: int
     merging: Callable[[Any, Mapping[str, Any]], Any]
     dirties: Sequence[str]
-    existing: Any = None
+    existing: Any
+    apply_timeout: float
 
 
 class AsyncApplier:
     """Talks to one source."""
 
     def __init__(self, how: Drainage) -> None:
+        self.since: float | None = None
+        """When the source was called that has not answered yet, on the engine's monotonic clock."""
+        self.given_up = False
+        """Whether nobody waits for its answer any more."""
+        self._engine = how.cache.engine
+        # Later than whoever watches: in asyncio a call that was given up is cancelled then, and its connection free again.
+        self._limit = 2 * how.apply_timeout
         self._source = how.source
         self._bytes = how.enqueuer
         self._merging = how.merging
@@ -67,33 +82,54 @@ class AsyncApplier:
             await self._existing.add(*(change.key for change in puts))
         apply = getattr(self._source, "apply", None)
         if apply is not None:
-            return bool(await aio.call_load(apply, (changes, position), None))
+            return bool(await self._call(apply, changes, position))
         # A source without positions: at least once, in order.
         if puts:
-            await aio.call_load(self._source.save_many, ([change.value for change in puts],), None)
+            await self._call(self._source.save_many, [change.value for change in puts])
         for change in changes:
             if change.kind == "delete":
-                await aio.call_load(self._source.delete, (change.key,), None)
+                await self._call(self._source.delete, change.key)
             elif change.kind == "patch":
-                row = await aio.call_load(self._source.load, (change.key,), None)
+                row = await self._call(self._source.load, change.key)
                 if row is not ABSENT:
-                    await aio.call_load(
-                        self._source.save, (self._merging(row, change.value),), None
-                    )
+                    await self._call(self._source.save, self._merging(row, change.value))
         return True
+
+    async def _call(self, verb: Callable[..., Any], *args: Any) -> Any:
+        with self._watched():
+            return await aio.call_load(verb, args, self._limit)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Raises `Overtaken` instead of whatever came of a call that was given up."""
+        self.since = self._engine.monotonic()
+        try:
+            yield
+        except Exception as error:
+            self._refuse_if_given_up(error)
+            raise
+        finally:
+            self.since = None
+        self._refuse_if_given_up()
+
+    def _refuse_if_given_up(self, error: Exception | None = None) -> None:
+        if self.given_up:
+            raise Overtaken("the source took too long, and the partition was given up") from error
 
     async def recorded(self, queue: str, partition: int) -> str | None:
         """The position that the source has recorded; None for none, and for sources that record none."""
         position = getattr(self._source, "position", None)
         if position is None:
             return None
-        found = await aio.call_load(position, (queue, partition), None)
+        found = await self._call(position, queue, partition)
         return None if found is None else str(found)
 
     async def answers(self, key: Any) -> bool:
         """Whether the source can be read."""
         try:
-            await aio.call_load(self._source.load, (key,), None)
+            await self._call(self._source.load, key)
+        except Overtaken:
+            raise
         except Exception:  # noqa: BLE001 - whatever the source raises
             return False
         return True

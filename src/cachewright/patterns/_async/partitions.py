@@ -40,7 +40,7 @@ class Glimpse:
 
 
 class AsyncPartitions:
-    """The partitions of one queue, for one worker. `token` names it, and is what its leases hold."""
+    """The partitions of one queue, for one worker, or for what it takes at a time. `token` is what its leases hold."""
 
     def __init__(self, queue: AsyncQueue, *, lease: float) -> None:
         self.queue = queue
@@ -134,7 +134,7 @@ class AsyncPartitions:
             [place.stream, place.holder],
             self.token,
             GROUP,
-            self.token,
+            GROUP,  # one consumer: who takes is said by the lease, and consumers are never forgotten
             count,
             "again" if again else "new",
         )

@@ -53,6 +53,7 @@ class Shard:
 
     def __init__(self, how: Drainage, partitions: Partitions, place: Place) -> None:
         self.place = place
+        self.at = partitions
         self.applied = 0
         """Entries that reached the source, by this worker."""
         self.failures = 0
@@ -65,7 +66,6 @@ class Shard:
         self._how = how
         self._engine = how.cache.engine
         self._applier = Applier(how)
-        self._at = partitions
         self._queue_name = f"{how.cache.namespace}/{partitions.queue.name}"
         self._progress = Progress()
         self._recorded: str | None = None
@@ -76,6 +76,17 @@ class Shard:
         """Keys that were set aside, one after the other, for what looks like the source being away."""
         self._last_parked_id = "-"
 
+    # ---------------------------------------------------------------- the source takes its time
+
+    @property
+    def waits_since(self) -> float | None:
+        """When the source was called that has not answered yet, on the engine's monotonic clock; None while it is not."""
+        return self._applier.since
+
+    def give_up(self) -> None:
+        """Whatever the source answers now is of no interest any more: what runs here ends as if overtaken."""
+        self._applier.given_up = True
+
     # ---------------------------------------------------------------- the round
 
     def drain(self, stopped: Callable[[], bool]) -> None:
@@ -85,7 +96,7 @@ class Shard:
                 self._get_to_know()
             self._load_parked()
             while not stopped():
-                entries = self._at.take(self.place, self._how.batch, again=self._again)
+                entries = self.at.take(self.place, self._how.batch, again=self._again)
                 if entries:
                     self._work(entries)
                     self.failures = 0
@@ -104,14 +115,14 @@ class Shard:
 
     def _get_to_know(self) -> None:
         """After taking over, or after an error: what is recorded, what is parked and dead."""
-        self._at.prepare(self.place)
+        self.at.prepare(self.place)
         self._begin_term()
         position = self._progress.version
-        if position and self._at.catch_up(self.place, position):
+        if position and self.at.catch_up(self.place, position):
             detail = f"partition {self.place.number}: the source is ahead of the queue"
             self._engine.tell("queue_behind", detail=detail)
         self.parked, self._last_parked_id, self.newest_parked = {}, "-", ""
-        self._dead = {entry.name for entry in self._at.lying(self.place.dead)}
+        self._dead = {entry.name for entry in self.at.lying(self.place.dead)}
         self._load_parked()
         self._settle_retried()
         self._again, self._known = True, True
@@ -172,7 +183,7 @@ class Shard:
         self._move_to_parked(following)
         for name in revived:
             # Something newer may be what the source can take.
-            self._at.forget_tries(self.place, [name])
+            self.at.forget_tries(self.place, [name])
             self.parked[name].tries = 0
         for entry in following:
             self.parked[entry.name].due = (
@@ -218,7 +229,7 @@ class Shard:
         """The source has these: nothing is pending of them, and what was made from the rows before is wrong."""
         if not entries:
             return
-        self._at.uncover(self.place, {entry.name: entry.version for entry in entries})
+        self.at.uncover(self.place, {entry.name: entry.version for entry in entries})
         keys, tags = self._touched(entries)
         store = self._engine.open()
         try:
@@ -226,11 +237,11 @@ class Shard:
                 store.invalidate(keys, tags)
         finally:
             self._engine.flights.invalidate(keys, tags)
-        self._at.remove(self.place, stream, [entry.id for entry in entries])
+        self.at.remove(self.place, stream, [entry.id for entry in entries])
 
     def _touched(self, entries: Sequence[Queued]) -> tuple[list[str], list[str]]:
         names = list({entry.name for entry in entries})
-        return names, [*map(row_tag_of, names), self._at.queue.table, *self._how.dirties]
+        return names, [*map(row_tag_of, names), self.at.queue.table, *self._how.dirties]
 
     # ---------------------------------------------------------------- parked
 
@@ -241,10 +252,10 @@ class Shard:
 
     def _load_parked(self) -> None:
         """Parked entries that this worker has not seen: of its predecessor, or revived by somebody."""
-        found = self._at.lying(self.place.parked, self._last_parked_id)
+        found = self.at.lying(self.place.parked, self._last_parked_id)
         if not found:
             return
-        tries = self._at.tries(self.place)
+        tries = self.at.tries(self.place)
         for entry in found:
             parked = self.parked.setdefault(entry.name, Parked())
             parked.entries.append(entry)
@@ -254,7 +265,7 @@ class Shard:
         self.newest_parked = version_of(found[-1].id)
 
     def _move_to_parked(self, entries: Sequence[Queued]) -> None:
-        ids = self._at.move(entries, self.place.stream, self.place.parked, place=self.place)
+        ids = self.at.move(entries, self.place.stream, self.place.parked, place=self.place)
         if len(ids) != len(entries):
             raise Overtaken("entries were settled by another worker")
         self._load_parked()
@@ -278,7 +289,7 @@ class Shard:
     def _failed(self, name: str, error: Exception) -> None:
         """One delivery more: back off, or give up."""
         parked = self.parked[name]
-        parked.tries = self._at.count_try(self.place, name)
+        parked.tries = self.at.count_try(self.place, name)
         self._engine.tell("write_refused", name, detail=f"delivery {parked.tries}", error=error)
         if parked.tries < self._how.deliveries:
             self._back_off(name, parked.tries - 1)
@@ -286,10 +297,10 @@ class Shard:
         for entry in parked.entries:
             entry.deliveries = parked.tries
         cause = f"{type(error).__name__}: {error}"[:2000]
-        self._at.move(
+        self.at.move(
             parked.entries, self.place.parked, self.place.dead, place=self.place, cause=cause
         )
-        self._at.forget_tries(self.place, [name])
+        self.at.forget_tries(self.place, [name])
         del self.parked[name]
         self._dead.add(name)
         self._engine.tell("write_dead", name, detail=cause, error=error)
@@ -299,8 +310,8 @@ class Shard:
 
     def _revive(self, names: set[str]) -> None:
         """Dead changes of these keys are parked again, before what came later."""
-        entries = [e for e in self._at.lying(self.place.dead) if e.name in names]
-        self._at.move(entries, self.place.dead, self.place.parked, place=self.place)
+        entries = [e for e in self.at.lying(self.place.dead) if e.name in names]
+        self.at.move(entries, self.place.dead, self.place.parked, place=self.place)
         for name in names:
             self._dead.discard(name)
             self.parked.setdefault(name, Parked())
@@ -338,7 +349,7 @@ class Shard:
 
     def _settle_parked(self, name: str, entries: Sequence[Queued]) -> None:
         self._settle(entries, self.place.parked)
-        self._at.forget_tries(self.place, [name])
+        self.at.forget_tries(self.place, [name])
         del self.parked[name]
 
     def _settle_retried(self) -> None:
