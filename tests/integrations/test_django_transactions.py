@@ -14,6 +14,7 @@ from django.db import connections, models, transaction
 from cachewright import MISSING, Cache
 from cachewright.embedded import EmbeddedServer
 from cachewright.errors import RemoteError
+from cachewright.integrations.django import transactions
 from cachewright.integrations.django.source import ModelSource
 from cachewright.integrations.django.transactions import DjangoTransaction
 from cachewright.patterns._sync.write_through import WriteThrough
@@ -133,6 +134,80 @@ def test_a_savepoint_that_is_rolled_back_takes_its_rows_with_it(
     assert cache.get(door.key(2))["name"] == "outside"
     assert cache.get(door.key(3)) is MISSING
     assert door.get(3) is MISSING
+
+
+def test_a_row_that_is_written_twice_in_a_block_is_cached_as_it_was_last(
+    url: str | None, guests: Guests
+) -> None:
+    door, cache = guests(url)
+    with transaction.atomic(using=USING):
+        put(door, 1, "First")
+        put(door, 2, "Between")
+        put(door, 1, "Last")
+        door.put_many(
+            [{"id": 2, "name": "Again"}, {"id": 3, "name": "New"}], session=DjangoTransaction(USING)
+        )
+        assert cache.get(door.key(1)) is MISSING
+    assert [cache.get(door.key(n))["name"] for n in (1, 2, 3)] == ["Last", "Again", "New"]
+
+
+def test_with_a_mark_for_each_write_of_the_row_nothing_would_be_cached(
+    url: str | None, guests: Guests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: each stands in the way of the other."""
+    monkeypatch.setattr(transactions, "_marks_of", lambda _, *write: [transactions._Marks(*write)])
+    door, cache = guests(url)
+    with transaction.atomic(using=USING):
+        put(door, 1, "First")
+        put(door, 1, "Last")
+    assert cache.get(door.key(1)) is MISSING
+
+
+def test_a_second_write_that_is_rolled_back_leaves_the_first_to_be_cached(
+    url: str | None, guests: Guests
+) -> None:
+    door, cache = guests(url)
+    with transaction.atomic(using=USING):
+        put(door, 1, "kept")
+        savepoint = transaction.savepoint(using=USING)
+        put(door, 1, "rolled back")
+        transaction.savepoint_rollback(savepoint, using=USING)
+    assert cache.get(door.key(1))["name"] == "kept"
+
+
+def test_a_block_that_wrote_twice_and_is_rolled_back_leaves_no_mark(
+    url: str | None, guests: Guests
+) -> None:
+    door, cache = guests(url)
+    with transaction.atomic(using=USING):
+        put(door, 1, "First")
+        put(door, 1, "Last")
+        transaction.set_rollback(True, using=USING)
+    assert door.get(1)["name"] == "Old"
+    assert cache.get(door.key(1))["name"] == "Old", "it could be filled: no mark was left"
+
+
+def test_a_write_that_another_process_commits_in_between_is_not_covered_up(
+    valkey: EmbeddedServer, guests: Guests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It marks the row after us and is done before we have told what we read: its row is newer than that."""
+    door, cache = guests(valkey.url)
+    other, _ = guests(valkey.url)
+    load_many = door.source.load_many
+
+    def overtaken(identities: Any) -> Any:
+        found = load_many(identities)
+        monkeypatch.undo()
+        other.put({"id": 1, "name": "Newer"})
+        return found
+
+    with transaction.atomic(using=USING):
+        put(door, 1, "First")
+        put(door, 1, "Last")
+        monkeypatch.setattr(door.source, "load_many", overtaken)
+    assert Guest.objects.using(USING).get(pk=1).name == "Newer"
+    assert cache.get(door.key(1), {"name": "Newer"})["name"] == "Newer"
+    assert other.get(1)["name"] == "Newer"
 
 
 def test_without_a_block_each_write_commits_by_itself(url: str | None, guests: Guests) -> None:

@@ -85,6 +85,18 @@ async def test_what_a_session_commits_is_cached_from_then_on(
         assert (await shop.cached(2)).slug == "second"
 
 
+async def test_a_row_that_is_written_twice_is_cached_as_it_was_last(
+    store: Store, url: str | None, namespace: str
+) -> None:
+    async with shop_of(store, url, namespace) as shop, store.session() as session:
+        await shop.put(1, "First", session=session)
+        await shop.put(2, "Between", session=session)
+        await shop.put(1, "Last", session=session)
+        await now(session.commit())
+        assert (await shop.cached(1)).label == "Last"
+        assert (await shop.cached(2)).label == "Between"
+
+
 async def test_at_a_rollback_nothing_happens(store: Store, url: str | None, namespace: str) -> None:
     async with shop_of(store, url, namespace) as shop:
         before = shop.cache.stats().invalidations
