@@ -75,6 +75,11 @@ class AsyncPeople:
         link.execute("PRAGMA synchronous=OFF")
         return link
 
+    def on_insert(self, statement: str) -> None:
+        """Have the database do something of its own with each row that is new."""
+        with closing(self._connect()) as link:
+            link.executescript(f"CREATE TRIGGER own AFTER INSERT ON people BEGIN {statement}; END")
+
     def allow_poison(self) -> None:
         """The cause of the refusals goes away."""
         with closing(self._connect()) as link:
@@ -250,7 +255,7 @@ async def waiting(writes: AsyncWriteBehind) -> tuple[int, int, int]:
     return found.entries, found.parked, found.dead
 
 
-def crash(*_: Any) -> None:
+def crash(*_: Any, **__: Any) -> None:
     raise Crash
 
 

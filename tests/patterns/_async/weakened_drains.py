@@ -6,6 +6,8 @@ What must not be here: tests, and changes that outlive the test's `monkeypatch`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from cachewright.patterns._async.draining import AsyncWorker
 from cachewright.patterns._async.partitions import Overtaken
 from cachewright.patterns._async.shards import AsyncShard
+from cachewright.patterns.changes import Queued
 from cachewright.patterns.progress import Progress
 from cachewright.patterns.sources import Position
 
@@ -53,3 +56,36 @@ def waits_for_ever(patch: Patch) -> None:
         return None
 
     patch.setattr(AsyncWorker, "_give_up_hung", never)
+
+
+def parks_behind_the_position(patch: Patch) -> None:
+    """The position moves past what was refused, and then that is parked."""
+    move = AsyncShard._move_to_parked
+
+    async def late(self: AsyncShard, entries: Sequence[Queued]) -> None:
+        await self._advance([], replace(self._progress, version=entries[-1].version))
+        await move(self, entries)
+
+    patch.setattr(AsyncShard, "_move_to_parked", late)
+
+
+def removes_the_entry_first(patch: Patch) -> None:
+    """The entry leaves the queue, and then the overlay and the cache hear of it."""
+
+    async def settle(self: AsyncShard, entries: Sequence[Queued], stream: str) -> None:
+        await self.at.remove(self.place, stream, [entry.id for entry in entries])
+        await self.at.uncover(self.place, {entry.name: entry.version for entry in entries})
+        await self._forget(entries)
+
+    patch.setattr(AsyncShard, "_settle", settle)
+
+
+def forgets_before_it_uncovers(patch: Patch) -> None:
+    """What is cached goes, and then what is pending."""
+
+    async def settle(self: AsyncShard, entries: Sequence[Queued], stream: str) -> None:
+        await self._forget(entries)
+        await self.at.uncover(self.place, {entry.name: entry.version for entry in entries})
+        await self.at.remove(self.place, stream, [entry.id for entry in entries])
+
+    patch.setattr(AsyncShard, "_settle", settle)

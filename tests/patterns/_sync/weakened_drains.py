@@ -6,6 +6,8 @@ What must not be here: tests, and changes that outlive the test's `monkeypatch`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from cachewright.patterns._sync.draining import Worker
 from cachewright.patterns._sync.partitions import Overtaken
 from cachewright.patterns._sync.shards import Shard
+from cachewright.patterns.changes import Queued
 from cachewright.patterns.progress import Progress
 from cachewright.patterns.sources import Position
 
@@ -53,3 +56,36 @@ def waits_for_ever(patch: Patch) -> None:
         return None
 
     patch.setattr(Worker, "_give_up_hung", never)
+
+
+def parks_behind_the_position(patch: Patch) -> None:
+    """The position moves past what was refused, and then that is parked."""
+    move = Shard._move_to_parked
+
+    def late(self: Shard, entries: Sequence[Queued]) -> None:
+        self._advance([], replace(self._progress, version=entries[-1].version))
+        move(self, entries)
+
+    patch.setattr(Shard, "_move_to_parked", late)
+
+
+def removes_the_entry_first(patch: Patch) -> None:
+    """The entry leaves the queue, and then the overlay and the cache hear of it."""
+
+    def settle(self: Shard, entries: Sequence[Queued], stream: str) -> None:
+        self.at.remove(self.place, stream, [entry.id for entry in entries])
+        self.at.uncover(self.place, {entry.name: entry.version for entry in entries})
+        self._forget(entries)
+
+    patch.setattr(Shard, "_settle", settle)
+
+
+def forgets_before_it_uncovers(patch: Patch) -> None:
+    """What is cached goes, and then what is pending."""
+
+    def settle(self: Shard, entries: Sequence[Queued], stream: str) -> None:
+        self._forget(entries)
+        self.at.uncover(self.place, {entry.name: entry.version for entry in entries})
+        self.at.remove(self.place, stream, [entry.id for entry in entries])
+
+    patch.setattr(Shard, "_settle", settle)

@@ -230,6 +230,10 @@ class AsyncShard:
         if not entries:
             return
         await self.at.uncover(self.place, {entry.name: entry.version for entry in entries})
+        await self._forget(entries)
+        await self.at.remove(self.place, stream, [entry.id for entry in entries])
+
+    async def _forget(self, entries: Sequence[Queued]) -> None:
         keys, tags = self._touched(entries)
         store = await self._engine.open()
         try:
@@ -237,7 +241,6 @@ class AsyncShard:
                 await store.invalidate(keys, tags)
         finally:
             self._engine.flights.invalidate(keys, tags)
-        await self.at.remove(self.place, stream, [entry.id for entry in entries])
 
     def _touched(self, entries: Sequence[Queued]) -> tuple[list[str], list[str]]:
         names = list({entry.name for entry in entries})

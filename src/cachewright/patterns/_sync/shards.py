@@ -230,6 +230,10 @@ class Shard:
         if not entries:
             return
         self.at.uncover(self.place, {entry.name: entry.version for entry in entries})
+        self._forget(entries)
+        self.at.remove(self.place, stream, [entry.id for entry in entries])
+
+    def _forget(self, entries: Sequence[Queued]) -> None:
         keys, tags = self._touched(entries)
         store = self._engine.open()
         try:
@@ -237,7 +241,6 @@ class Shard:
                 store.invalidate(keys, tags)
         finally:
             self._engine.flights.invalidate(keys, tags)
-        self.at.remove(self.place, stream, [entry.id for entry in entries])
 
     def _touched(self, entries: Sequence[Queued]) -> tuple[list[str], list[str]]:
         names = list({entry.name for entry in entries})
