@@ -32,8 +32,9 @@ class Options:
     `codec`: "msgpack", "json" or a `Codec`; `type`: what values are decoded as, such as a dataclass.
     `compress`: "zlib", "zstd", "lz4" or None, from `compress_above` bytes on. `seal`: a `Sealer` for AES-GCM.
     `max_value_bytes`: larger values are not stored. `hierarchy`: `a` and `a:b` can be invalidated as prefixes of
-    `a:b:c`. `scope`: keys belong to a user or the like, and `scoped()` says to whom. `max_loads`: loads at once in this process. `insecure`: allow an unencrypted connection to
-    another machine without a warning; False refuses it. `debug`: report shared values that were mutated.
+    `a:b:c`. `scope`: keys belong to a user or the like, and `scoped()` says to whom. `max_loads`: loads at once in this process.
+    `max_refreshes`: background refreshes at once; beyond that a hit is served without one. `insecure`: allow an unencrypted
+    connection to another machine without a warning; False refuses it. `debug`: report shared values that were mutated.
     """
 
     namespace: str = "cachewright"
@@ -49,6 +50,7 @@ class Options:
     hierarchy: bool = False
     scope: str | None = None
     max_loads: int | None = None
+    max_refreshes: int = 16
     insecure: bool | None = None
     listeners: Iterable[Listener] = ()
     clock: Clock = field(default_factory=SystemClock)
@@ -59,7 +61,8 @@ class Options:
             raise ConfigurationError(
                 f"policy must be a Policy, not {self.policy!r}: write Policy(ttl=60)"
             )
-        for name, least in (("max_loads", 1), ("max_value_bytes", 1), ("compress_above", 0)):
+        at_least = {"max_loads": 1, "max_refreshes": 1, "max_value_bytes": 1, "compress_above": 0}
+        for name, least in at_least.items():
             value = getattr(self, name)
             optional = name == "max_loads" and value is None
             if not optional and (type(value) is not int or value < least):

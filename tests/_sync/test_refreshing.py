@@ -13,7 +13,6 @@ from _sync.steps import Source, Step, until, until_read
 
 from cachewright import MISSING, Cache, Policy
 from cachewright._sync.flights import Flights, Flight
-from cachewright._sync.refreshing import MOST_AT_ONCE
 from cachewright.embedded import EmbeddedServer
 from cachewright.testing import FakeClock
 
@@ -247,18 +246,19 @@ def local_value_after_a_deletion_during_a_refresh() -> Any:
 # -------------------------------------------------------------------- bounds
 
 
-def test_no_more_than_sixteen_refreshes_run_at_once() -> None:
+@pytest.mark.parametrize(("options", "most"), [({}, 16), ({"max_refreshes": 3}, 3)])
+def test_no_more_than_max_refreshes_run_at_once(options: Any, most: int) -> None:
     clock, source = FakeClock(), Source("old")
-    keys = [f"k{n}" for n in range(MOST_AT_ONCE + 4)]
-    with Cache(policy=SWR, clock=clock) as cache:
+    keys = [f"k{n}" for n in range(most + 2)]
+    with Cache(policy=SWR, clock=clock, **options) as cache:
         for key in keys:
             cache.get_or_load(key, source.load)
         clock.advance(11)
         source.gate.clear()
         for key in keys:
             assert cache.get_or_load(key, source.load) == "old"
-        until(lambda: source.loads == len(keys) + MOST_AT_ONCE)
-        assert cache.stats().refreshes == MOST_AT_ONCE == 16
+        until(lambda: source.loads == len(keys) + most)
+        assert cache.stats().refreshes == most
         source.gate.set()
         idle(cache)
         for key in keys:

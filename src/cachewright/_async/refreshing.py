@@ -15,8 +15,6 @@ from cachewright.core.loading import collecting
 from cachewright.core.policy import as_float
 from cachewright.core.reads import Read
 
-MOST_AT_ONCE = 16
-
 
 class AsyncRefresher:
     """Refreshes for one cache."""
@@ -31,7 +29,9 @@ class AsyncRefresher:
     def offer(self, read: Read, entry: Entry) -> None:
         """Refresh `entry` soon, unless that is under way, failed a moment ago, or too much is."""
         engine = self._engine
-        if self._running >= MOST_AT_ONCE or engine.backoff.waits(read.key, engine.monotonic()):
+        if self._running >= engine.max_refreshes:
+            return
+        if engine.backoff.waits(read.key, engine.monotonic()):
             return
         flight, leads = engine.flights.join(read.key, read.tags)
         if not leads:

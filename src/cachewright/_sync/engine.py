@@ -67,6 +67,7 @@ class Engine:
         self.background = threads.Background("cachewright")
         self._max_loads = options.max_loads
         self.slots = threads.Slots(self._max_loads)
+        self.max_refreshes = options.max_refreshes
         self.on_leave: list[Callable[[], None]] = []
         """What else has to begin anew in another process or loop."""
         self.stopping = threads.Event()  # raised at close, for whatever sleeps in the background

@@ -40,7 +40,7 @@ class RefreshAhead:
     hit to refresh it; 1 for every row. `most`: how many keys in use the fleet remembers for `refresh_in_use`.
     `policy`: everything else; `retry_after` is the pause after a failed refresh, doubling to ten times itself and
     longer by up to a half at random, so that processes and keys do not try again together.
-    At most 16 refreshes run at once in a cache; beyond that a hit is served without one.
+    At most `max_refreshes` (16) of a cache, which is an option of it, run at once; beyond that a hit is served without one.
     """
 
     def __init__(
