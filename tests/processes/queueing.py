@@ -40,6 +40,10 @@ class Shop:
         options: dict[str, Any] = {"durability": self.durability, "lease": 0.5, "batch": 50}
         return door(new_cache(server, self.namespace), people, worker=worker, **options)
 
+    def written(self) -> int:
+        """How much the writers have noted as acknowledged, in bytes."""
+        return sum(path.stat().st_size for path in self.place.glob("*.acknowledged"))
+
     def notes(self, kind: str) -> dict[int, list[int]]:
         """Versions by key, as the writers noted them; `kind` is "begun" or "acknowledged"."""
         found: dict[int, list[int]] = {}

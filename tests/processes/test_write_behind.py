@@ -12,6 +12,7 @@ from processes import queueing
 from processes.queueing import Shop
 
 from rig.processes import Fleet, Member
+from rig.waiting import eventually
 
 ON_DISK = {"appendonly": "yes", "appendfsync": "always"}
 ROUNDS = 8
@@ -34,7 +35,7 @@ def lost(shop: Shop) -> tuple[int, int]:
 def torment(
     fleet: Fleet, server: Any, shop: Shop, record_property: Callable[[str, Any], None]
 ) -> None:
-    """Writers and workers; at random one is killed or frozen, or the server is killed."""
+    """Writers and workers; at random one is killed or frozen, or the server is killed. After each, writes are taken again."""
     draw = random.Random(7)
     writers: list[Member] = fleet.start(queueing.write, 2, shop=shop)
     workers: list[Member] = fleet.start(queueing.work, 2, shop=shop)
@@ -57,6 +58,8 @@ def torment(
         else:
             server.kill()
             server.start()
+        before = shop.written()
+        eventually(lambda was=before: shop.written() > was, within=30)
     record_property("deeds", deeds)
     for member in writers:
         member.kill()
@@ -76,7 +79,6 @@ def test_nothing_acknowledged_is_lost_and_nothing_applied_twice_whoever_is_kille
         writes.cache.close()
     missing, count = lost(shop)
     record_property("acknowledged", count)
-    assert count > 500
     assert missing == 0
     assert shop.people().applied_twice() == 0
 

@@ -113,16 +113,6 @@ def test_defect_36_order_is_that_of_versions_whatever_the_clock_says(
         assert people.row(1) == {**person(1, "third"), "writes": 2}
 
 
-def test_fsync_acknowledges_what_is_on_disk(
-    own_server: Any, namespace: str, people: People, tmp_path: Path
-) -> None:
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    with Opened(server, namespace, people, durability="fsync") as writes:
-        writes.put(person(1, "on disk"))
-        logged = b"".join(path.read_bytes() for path in tmp_path.rglob("*.aof"))
-        assert b"on disk" in logged
-
-
 def test_a_write_goes_all_the_way_on_every_server(
     server: Any, namespace: str, people: People
 ) -> None:
