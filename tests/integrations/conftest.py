@@ -72,46 +72,41 @@ def mariadb() -> Iterator[str]:
 
 
 DRIVERS = {
-    ("postgresql", False): "psycopg",
-    ("postgresql", True): "psycopg",
-    ("sqlite", False): "sqlite3",
-    ("sqlite", True): "aiosqlite",
-    ("mariadb", False): "pymysql",
-    ("mariadb", True): "asyncmy",
+    "postgresql-threads": "psycopg",
+    "postgresql-asyncio": "psycopg",
+    "postgresql-asyncpg": "asyncpg",
+    "sqlite-threads": "sqlite3",
+    "sqlite-asyncio": "aiosqlite",
+    "mariadb-threads": "pymysql",
+    "mariadb-asyncio": "asyncmy",
 }
+"""By database and world: the driver."""
 
 
-def _address(request: pytest.FixtureRequest, dialect: str, asynchronous: bool) -> str:
-    driver = DRIVERS[dialect, asynchronous]
-    if asynchronous and find_spec("greenlet") is None:
-        pytest.skip("needs greenlet, which SQLAlchemy's asyncio runs on")
-    if dialect == "postgresql":
-        return str(request.getfixturevalue("postgresql"))
-    if dialect == "sqlite":
-        if find_spec(driver) is None:
-            pytest.skip(f"needs the driver {driver}")
-        scheme = "sqlite+aiosqlite" if asynchronous else "sqlite"
-        return f"{scheme}:///{request.getfixturevalue('tmp_path') / 'shop.db'}"
-    socket = request.getfixturevalue("mariadb")
+def _address(request: pytest.FixtureRequest, dialect: str, driver: str) -> str:
     if find_spec(driver) is None:
         pytest.skip(f"needs the driver {driver}")
+    if dialect == "postgresql":
+        address: str = request.getfixturevalue("postgresql")
+        return address.replace("+psycopg", f"+{driver}")
+    if dialect == "sqlite":
+        scheme = "sqlite" if driver == "sqlite3" else f"sqlite+{driver}"
+        return f"{scheme}:///{request.getfixturevalue('tmp_path') / 'shop.db'}"
+    socket = request.getfixturevalue("mariadb")
     return f"mariadb+{driver}://root@localhost/test?unix_socket={socket}"
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(
-            (dialect, asynchronous), id=f"{dialect}-{'asyncio' if asynchronous else 'threads'}"
-        )
-        for dialect, asynchronous in DRIVERS
-    ]
-)
+@pytest.fixture(params=DRIVERS)
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """An empty shop in each database, seen from each world."""
     from integrations import shop, stores
 
-    dialect, asynchronous = request.param
-    found = stores.Store(_address(request, dialect, asynchronous), asynchronous=asynchronous)
+    dialect, _, world = request.param.partition("-")
+    asynchronous = world != "threads"
+    if asynchronous and find_spec("greenlet") is None:
+        pytest.skip("needs greenlet, which SQLAlchemy's asyncio runs on")
+    address = _address(request, dialect, DRIVERS[request.param])
+    found = stores.Store(address, asynchronous=asynchronous)
     await found.run(shop.build)
     try:
         yield found
