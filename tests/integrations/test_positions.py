@@ -11,6 +11,7 @@ from integrations.shop import Airport, Article
 from integrations.stores import Store, now
 
 from cachewright.errors import InvalidKey
+from cachewright.patterns.changes import is_outage
 from cachewright.patterns.sources import Change, Position, Unsavable
 
 
@@ -53,6 +54,28 @@ async def test_defect_32_a_batch_that_was_applied_is_not_applied_again(store: St
     assert await now(source.apply(batch, at("2-0", "1-0"))) is False
     assert await store.sql("SELECT title, version FROM article") == [("b", 2)]
     assert await now(source.position("q", 0)) == "2-0"
+
+
+@pytest.mark.parametrize(
+    ("state", "away"),
+    [
+        *[
+            (state, True)
+            for state in ("08006", "25006", "40001", "40P01", "53300", "55P03", "57014")
+        ],
+        *[(state, True) for state in ("57P01", "58030")],
+        *[(state, False) for state in ("22001", "23502", "23514", "42703", "54000", "P0001")],
+    ],
+)
+async def test_what_says_that_the_database_is_away_is_told_from_a_refusal_by_every_driver(
+    store: Store, state: str, away: bool
+) -> None:
+    if store.dialect != "postgresql":
+        pytest.skip("only PostgreSQL raises what it is asked to")
+    raising = f"DO $$ BEGIN RAISE EXCEPTION 'so' USING ERRCODE = '{state}'; END $$"
+    with pytest.raises(sa.exc.DBAPIError) as raised:
+        await store.sql(raising)
+    assert is_outage(raised.value) is away
 
 
 async def test_each_partition_and_queue_has_a_position_of_its_own(store: Store) -> None:

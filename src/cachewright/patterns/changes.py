@@ -24,6 +24,9 @@ _RECORD, _SIZE = struct.Struct("<QIBI"), struct.Struct("<I")
 _ID = re.compile(rb"(\d{1,15})-(\d{1,10})").fullmatch
 _OUTAGES = frozenset({"OperationalError", "InterfaceError", "DisconnectionError", "TimeoutError"})
 """What drivers call a database that cannot be had (PEP 249), a deadlock or a locked file; and pools without a connection."""
+_STATES = ("08", "25006", "28", "3D", "40", "53", "55006", "55P03", "57", "58")
+"""Of PostgreSQL, where its driver tells: connections, read only, log-ins, no such database, serialization and deadlocks,
+resources, locks, an operator's or a time-out's cancelling, the system. asyncpg has no OperationalError for any of them."""
 
 
 class Record(NamedTuple):
@@ -171,13 +174,25 @@ def coalesce(earlier: Change | None, later: Change, merging: Any = merge) -> Cha
 def is_outage(error: BaseException) -> bool:
     """Whether an error says that the source cannot be had now, and nothing about what it was given.
 
-    The names are looked at, so that no driver has to be imported.
+    States and names are looked at, so that no driver has to be imported.
     """
     if isinstance(error, OSError):
         return True
     if getattr(error, "connection_invalidated", False):
         return True
+    state = _state_of(error)
+    if state:
+        return state.startswith(_STATES)
     return any(kind.__name__ in _OUTAGES for kind in type(error).__mro__)
+
+
+def _state_of(error: BaseException) -> str:
+    """The SQLSTATE that a driver's error has, by itself or within SQLAlchemy's or Django's; "" for none."""
+    for each in (error, getattr(error, "orig", None), error.__cause__):
+        state = getattr(each, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+    return ""
 
 
 def pause(failures: int, *, first: float, most: float, draw: float) -> float:
