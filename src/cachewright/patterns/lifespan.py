@@ -13,9 +13,11 @@ import inspect
 import signal
 import sys
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from types import FrameType
-from typing import Any, NoReturn, Protocol
+from typing import Any, ClassVar, NoReturn, Protocol
+
+from cachewright.errors import ConfigurationError
 
 
 class Door(Protocol):
@@ -60,10 +62,14 @@ def _closing(door: Any) -> Callable[[], Any]:
 
 
 def drain_at_exit(door: Any) -> Callable[[], None]:
-    """Close a blocking door when the interpreter ends; returns what takes that back.
+    """Close a door when the interpreter ends, and one for asyncio when its loop does; returns what takes that back.
 
-    Not for asyncio: at that moment no loop runs, so close such a door in the program's own `finally`, or with `lifespan`.
+    When the interpreter ends no loop runs any more. So call this on the door's loop, in `main()`: `asyncio.run`, and whoever
+    else calls `loop.shutdown_asyncgens()`, waits for it after all tasks were cancelled. Raises `ConfigurationError` for such
+    a door where no loop runs.
     """
+    if hasattr(door, "aclose"):
+        return _drain_with_the_loop(door)
     me = weakref.ref(door)
 
     def close() -> None:
@@ -73,6 +79,45 @@ def drain_at_exit(door: Any) -> Callable[[], None]:
 
     atexit.register(close)
     return lambda: atexit.unregister(close)
+
+
+def _drain_with_the_loop(door: Any) -> Callable[[], None]:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "drain_at_exit(door) for asyncio belongs on the loop of the door: call it in main()"
+        ) from None
+    return _Ending(door).take_back
+
+
+class _Ending:
+    """Closes a door for asyncio when its loop ends: as the end of a generator, which a loop waits for (PEP 525)."""
+
+    living: ClassVar[set[_Ending]] = set()
+    # A loop holds its generators weakly.
+
+    def __init__(self, door: Any) -> None:
+        self._door = weakref.ref(door)
+        self._wanted = True
+        self._generator = self._until_the_end()
+        with contextlib.suppress(StopIteration):
+            self._generator.__anext__().send(None)  # from here on the loop knows of it
+        self.living.add(self)
+
+    async def _until_the_end(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            self.living.discard(self)
+            door = self._door()
+            if self._wanted and door is not None:
+                await door.aclose()
+
+    def take_back(self) -> None:
+        """The door is closed by somebody else."""
+        self._wanted = False
+        self.living.discard(self)
 
 
 def exit_on(signals: Iterable[int] = (signal.SIGTERM,)) -> None:

@@ -132,6 +132,15 @@ class AsyncWorker:
         await self._leave()
         self._started = False
 
+    async def revive(self) -> None:
+        """Begin again where what ran was cancelled, as all tasks are when their loop is about to end."""
+        if self._started and not self._stopping and self._ended.is_set():
+            await self.stop()  # gives back what it held, to itself
+            applied = self.applied
+            self._begin_anew()
+            self._applied = applied
+            self.start()
+
     async def _leave(self) -> None:
         try:
             await self._release(list(self._held.values()))

@@ -24,6 +24,7 @@ from cachewright.core.keys import as_key
 from cachewright.core.policy import Seconds, seconds
 from cachewright.core.tags import table_tag, user_tag
 from cachewright.errors import ConfigurationError, QueueFull, RemoteError
+from cachewright.observe.events import logger
 from cachewright.patterns._async.draining import AsyncWorker
 from cachewright.patterns._async.enqueuing import AsyncEnqueuer, Draft
 from cachewright.patterns._async.queue import AsyncQueue
@@ -95,20 +96,35 @@ class AsyncWriteBehind:
 
         None: the option `drain_timeout`. A door without a worker waits for nothing, and none for what the source refused.
 
-        What did not stays in the queue, for other workers or the next start. Closes the queue, not the cache.
+        What did not stays in the queue, for other workers or the next start, and is told of: `queue_left`. Closes the queue, not
+        the cache.
         """
         if self._closed:
             return True
         done, self._closed = True, True  # what is written from now on is refused
         if self._ready:
-            limit = self.options.drain_timeout if timeout is None else timeout
+            given = self.options.drain_timeout if timeout is None else timeout
+            limit = seconds("timeout", given)
             try:
-                done = not self.options.worker or await self._flush(limit, parked=False)
+                if self.options.worker:
+                    await self.worker.revive()
+                    done = await self._flush(limit, parked=False) or await self._tell_left(limit)
             except RemoteError:  # the server is away, and keeps what is queued
                 done = False
             await self.worker.stop()
         await self.queue.close()
         return done
+
+    async def _tell_left(self, limit: float) -> bool:
+        """Say how much is not done, loudly unless there was no time for it; False."""
+        left = sum(each.entries for each in await self.queue.backlog())
+        detail = (
+            f"{left} changes stay in the queue of the server, for other workers or the next start"
+        )
+        self.cache.engine.tell("queue_left", detail=detail)
+        if limit > 0:
+            logger.warning("queue %s is closed after %g s: %s", self.name, limit, detail)
+        return False
 
     async def __aenter__(self) -> Self:
         await self.open()

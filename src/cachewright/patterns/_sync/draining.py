@@ -132,6 +132,15 @@ class Worker:
         self._leave()
         self._started = False
 
+    def revive(self) -> None:
+        """Begin again where what ran was cancelled, as all tasks are when their loop is about to end."""
+        if self._started and not self._stopping and self._ended.is_set():
+            self.stop()  # gives back what it held, to itself
+            applied = self.applied
+            self._begin_anew()
+            self._applied = applied
+            self.start()
+
     def _leave(self) -> None:
         try:
             self._release(list(self._held.values()))
