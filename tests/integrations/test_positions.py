@@ -57,6 +57,9 @@ async def test_defect_32_a_batch_that_was_applied_is_not_applied_again(store: St
 
 
 @pytest.mark.parametrize(
+    "store", ["postgresql-threads", "postgresql-asyncio", "postgresql-asyncpg"], indirect=True
+)
+@pytest.mark.parametrize(
     ("state", "away"),
     [
         *[
@@ -70,8 +73,7 @@ async def test_defect_32_a_batch_that_was_applied_is_not_applied_again(store: St
 async def test_what_says_that_the_database_is_away_is_told_from_a_refusal_by_every_driver(
     store: Store, state: str, away: bool
 ) -> None:
-    if store.dialect != "postgresql":
-        pytest.skip("only PostgreSQL raises what it is asked to")
+    # PostgreSQL alone raises what it is asked to.
     raising = f"DO $$ BEGIN RAISE EXCEPTION 'so' USING ERRCODE = '{state}'; END $$"
     with pytest.raises(sa.exc.DBAPIError) as raised:
         await store.sql(raising)

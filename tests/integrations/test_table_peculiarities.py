@@ -18,8 +18,7 @@ from cachewright.patterns.sources import Change, Conflict, Position, Unsavable
 
 only_postgresql = pytest.mark.parametrize(
     "store",
-    [("postgresql", False), ("postgresql", True)],
-    ids=["threads", "asyncio"],
+    ["postgresql-threads", "postgresql-asyncio", "postgresql-asyncpg"],
     indirect=True,
 )
 
