@@ -102,7 +102,7 @@ class AsyncWorker:
     @property
     def busy(self) -> list[int]:
         """The partitions in which something of this worker runs, also what it has given up."""
-        return sorted(shard.place.number for shard in self._busy)
+        return sorted(shard.place.number for shard in list(self._busy))
 
     @property
     def applied(self) -> int:
@@ -324,7 +324,7 @@ class AsyncWorker:
 
     def _hangs(self, place: Place) -> bool:
         """Whether so many calls hang there that one more would only hang as well."""
-        running = [shard for shard in self._busy if shard.place.number == place.number]
+        running = [shard for shard in list(self._busy) if shard.place.number == place.number]
         return sum(self._held.get(place.number) is not shard for shard in running) >= HANGING
 
     def _tell_hung(self, shard: AsyncShard) -> None:
