@@ -133,6 +133,7 @@ SHOWN: dict[int, list[str]] = {
         "patterns/_async/test_full_queue.py::test_defect_27_closing_brings_to_the_source_what_is_queued",
         "patterns/test_lifespan.py::test_defect_27_a_lifespan_opens_and_drains_doors_of_both_worlds",
         "patterns/test_lifespan.py::test_defect_27_the_end_of_the_process_drains",
+        "patterns/test_lifespan.py::test_defect_27_the_end_of_a_loop_drains_although_its_tasks_were_cancelled",
     ],
     28: [
         "patterns/_async/test_queue.py::test_defect_28_value_and_queue_entry_change_in_one_step",
@@ -153,6 +154,8 @@ SHOWN: dict[int, list[str]] = {
         "integrations/test_positions.py::test_defect_32_a_batch_that_was_applied_is_not_applied_again",
         "patterns/_async/test_draining.py::test_defect_32_what_was_applied_before_a_crash_is_not_applied_again",
         "patterns/_async/test_draining.py::test_defect_32_a_worker_that_was_frozen_overwrites_nothing_newer",
+        "patterns/_async/test_fencing.py::test_a_change_that_was_dropped_is_not_applied_by_a_worker_that_was_frozen_in_its_retry",
+        "patterns/_async/test_fencing.py::test_with_retries_beside_the_position_a_dropped_change_would_overwrite_a_later_one",
     ],
     33: [
         "patterns/_async/test_write_behind.py::test_defect_33_a_value_that_was_evicted_is_read_from_what_is_pending",
@@ -178,6 +181,8 @@ SHOWN: dict[int, list[str]] = {
         "patterns/_async/test_queue.py::test_defect_38_a_server_that_syncs_its_log_now_and_then_is_refused_for_fsync",
         "patterns/_async/test_queue.py::test_defect_38_a_server_that_syncs_nothing_during_a_rewrite_is_refused",
         "patterns/test_durability.py::test_defect_38_a_server_that_could_lose_the_queue_is_refused_with_the_line_to_change",
+        "patterns/_async/test_losing_servers.py::test_defect_38_a_server_that_evicts_is_refused_before_anything_is_queued",
+        "patterns/_async/test_losing_servers.py::test_defect_38_unless_it_was_looked_at_such_a_server_would_lose_the_queue",
     ],
     39: [
         "patterns/_async/test_read_through.py::test_defect_39_the_loader_is_registered_once_and_named_at_no_call",
@@ -215,7 +220,7 @@ SHOWN: dict[int, list[str]] = {
         "patterns/_async/test_refresh_ahead.py::test_defect_43_a_fill_that_ignores_its_lost_lease_revives_it",
     ],
     44: [
-        "_async/test_refreshing.py::test_no_more_than_sixteen_refreshes_run_at_once",
+        "_async/test_refreshing.py::test_no_more_than_max_refreshes_run_at_once",
         "_async/test_failing_sources.py::test_a_refresh_that_fails_keeps_the_stale_value_tells_it_and_backs_off",
         "patterns/_async/test_refresh_ahead.py::test_defect_44_a_slow_row_stops_no_other",
         "patterns/_async/test_refresh_ahead.py::test_defect_44_a_row_whose_refresh_fails_is_left_alone_longer_each_time",
