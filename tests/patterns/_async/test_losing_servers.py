@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from patterns._async.desk import AsyncHand, AsyncOpened, AsyncPeople, one, person, waiting
 
-from cachewright.errors import ConfigurationError, RemoteTimeout
+from cachewright.errors import ConfigurationError
 
 EVICTING = {"maxmemory": "6mb", "maxmemory-policy": "allkeys-lru"}
 ON_DISK = {"appendonly": "yes", "appendfsync": "everysec"}
@@ -82,26 +82,3 @@ async def test_unless_it_was_looked_at_a_server_without_a_log_would_lose_it(
     """The control; that such a server is refused, test_queue.py shows."""
     server = own_server(directory=tmp_path)
     assert await killed(server, namespace, people, durability="aof", **TRUSTED) == 0
-
-
-async def unsynced(server: Any, client: Any, namespace: str, *, people: Any, waits: bool) -> bool:
-    """Whether a write is acknowledged by a server that has stopped syncing its log."""
-    options: dict[str, Any] = {"durability": "fsync", "timeout": 0.3}
-    async with one(server, namespace, people, **options) as writes:
-        client.config_set("appendfsync", "no")
-        writes.queue._waits &= waits
-        try:
-            await writes.put(person(1))
-        except RemoteTimeout:
-            return False
-        return True
-
-
-@pytest.mark.parametrize("waits", [True, False])
-async def test_only_who_does_not_wait_for_the_disk_acknowledges_what_is_not_there(
-    own_server: Any, raw: Any, namespace: str, *, people: Any, tmp_path: Path, waits: bool
-) -> None:
-    """The write that waits, and the control that does not."""
-    server = own_server(directory=tmp_path, config=ON_DISK)
-    found = await unsynced(server, raw(server), namespace, people=people, waits=waits)
-    assert found is not waits

@@ -27,9 +27,11 @@ from cachewright.testing import FakeClock, RecordingListener
 
 
 async def test_defect_31_one_change_that_is_refused_holds_up_no_other(
-    valkey: Any, namespace: str, people: AsyncPeople, events: RecordingListener
+    valkey: Any, namespace: str, people: AsyncPeople, clock: FakeClock
 ) -> None:
-    async with one(valkey, namespace, people, cached={"listeners": [events]}) as writes:
+    events = RecordingListener()
+    options = {"listeners": [events], "clock": clock}  # no time passes: nothing is tried again
+    async with one(valkey, namespace, people, cached=options) as writes:
         await writes.put_many(
             [person(n, "poison" if n in (17, 63) else "fine") for n in range(100)]
         )

@@ -27,9 +27,11 @@ from cachewright.testing import FakeClock, RecordingListener
 
 
 def test_defect_31_one_change_that_is_refused_holds_up_no_other(
-    valkey: Any, namespace: str, people: People, events: RecordingListener
+    valkey: Any, namespace: str, people: People, clock: FakeClock
 ) -> None:
-    with one(valkey, namespace, people, cached={"listeners": [events]}) as writes:
+    events = RecordingListener()
+    options = {"listeners": [events], "clock": clock}  # no time passes: nothing is tried again
+    with one(valkey, namespace, people, cached=options) as writes:
         writes.put_many(
             [person(n, "poison" if n in (17, 63) else "fine") for n in range(100)]
         )
