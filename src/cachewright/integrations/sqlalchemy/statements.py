@@ -6,16 +6,20 @@ connections, values.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
 from cachewright.errors import ConfigurationError
+from cachewright.integrations.sqlalchemy import arrays as arrays_of
 from cachewright.integrations.sqlalchemy.table import Column, Described
 
+Form: TypeAlias = Literal["rows", "row", "arrays", "texts"]
+"""How the values of an upsert come: rows as the dialect has them; or, where `takes_arrays`, one row, or arrays, of which
+those that have a spelling in `arrays` come as texts or not."""
 MYSQL = ("mysql", "mariadb")
 DIALECTS = ("postgresql", "sqlite", *MYSQL)
 
@@ -65,7 +69,7 @@ def with_keys(described: Described, dialect: sa.Dialect) -> sa.ColumnElement[boo
     types = [_sent_as(column, dialect) for column in columns]
     if dialect.name == "postgresql":
         arrays = [
-            sa.bindparam(f"keys_{place}", type_=postgresql.ARRAY(type_))
+            _array(f"keys_{place}", type_, text=_are_texts(described, place))
             for place, type_ in enumerate(types)
         ]
         if len(columns) == 1:
@@ -78,6 +82,28 @@ def with_keys(described: Described, dialect: sa.Dialect) -> sa.ColumnElement[boo
     return sa.tuple_(*columns, types=types).in_(sa.bindparam("keys", expanding=True))
 
 
+def _array(name: str, type_: sa.types.TypeEngine[Any], *, text: bool) -> sa.ColumnElement[Any]:
+    """A parameter that is an array, or the text of one."""
+    if text:
+        return sa.cast(sa.bindparam(name, type_=sa.Text()), postgresql.ARRAY(type_))
+    return sa.bindparam(name, type_=postgresql.ARRAY(type_))
+
+
+def _are_texts(described: Described, place: int) -> bool:
+    """Whether ids of this column of the key are sent as the text of an array."""
+    natural = {int: sa.Integer, str: sa.String}.get(described.kinds[place])
+    column = described.key_columns[place]
+    plain = natural is not None and isinstance(column.type, natural)
+    return plain and arrays_of.is_spelled(column)
+
+
+def _sent(described: Described, place: int, ids: list[Any]) -> Any:
+    """Ids of this column of the key, as `_array` takes them."""
+    if not _are_texts(described, place):
+        return ids
+    return arrays_of.spelled(described.key_columns[place], ids)
+
+
 def key_parameters(
     described: Described, dialect: sa.Dialect, keys: Sequence[tuple[Any, ...]]
 ) -> Iterator[dict[str, Any]]:
@@ -85,7 +111,10 @@ def key_parameters(
     width = len(described.key)
     if dialect.name == "postgresql":
         if keys:
-            yield {f"keys_{place}": [key[place] for key in keys] for place in range(width)}
+            yield {
+                f"keys_{place}": _sent(described, place, [key[place] for key in keys])
+                for place in range(width)
+            }
         return
     limit: int = getattr(dialect, "insertmanyvalues_max_parameters", 999) // width
     for start in range(0, len(keys), limit):
@@ -107,15 +136,19 @@ def page(
     return query.where(sa.tuple_(*columns) > sa.tuple_(*values))
 
 
-def upsert(described: Described, dialect: sa.Dialect, given: Sequence[str]) -> Any:
+def upsert(
+    described: Described, dialect: sa.Dialect, given: Sequence[str], *, form: Form = "rows"
+) -> Any:
     """INSERT of the fields `given`; where the key exists, they are updated instead. Values come with the execution."""
     table = described.table
     if dialect.name in MYSQL:
         statement: Any = mysql.insert(table)
         return statement.on_duplicate_key_update(_changes(described, given, statement.inserted))
     statement = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
-    if takes_arrays(described, dialect, given):
-        statement = _from_arrays(described, dialect, statement, given=given)
+    if form == "row":
+        statement = _of_one(described, dialect, statement, given=given)
+    elif form != "rows":
+        statement = _from_arrays(described, dialect, statement, given=given, texts=form == "texts")
     return statement.on_conflict_do_update(
         index_elements=described.key_columns,
         set_=_changes(described, given, statement.excluded),
@@ -148,13 +181,61 @@ def takes_arrays(described: Described, dialect: sa.Dialect, given: Collection[st
     )
 
 
-def _from_arrays(
+def parameters_of(
+    described: Described,
+    dialect: sa.Dialect,
+    given: Sequence[str],
+    *,
+    rows: Sequence[Mapping[str, Any]],
+) -> tuple[Form, Any]:
+    """The form of an upsert of these rows, and its parameters."""
+    keys = {name: described.fields[name].key for name in given}
+    if not takes_arrays(described, dialect, given):
+        values = [{key: row[name] for name, key in keys.items()} for row in rows]
+        return "rows", values if len(values) > 1 else values[0]
+    if len(rows) == 1:
+        return "row", {f"given_{key}": rows[0][name] for name, key in keys.items()}
+    return _arrays(described, given, rows)
+
+
+def _arrays(
+    described: Described, given: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> tuple[Form, dict[str, Any]]:
+    columns = {name: described.fields[name] for name in given}
+    values = {name: [row[name] for row in rows] for name in given}
+    texts = {
+        name: arrays_of.spelled(column, values[name])
+        for name, column in columns.items()
+        if arrays_of.is_spelled(column)
+    }
+    plain = None not in texts.values()
+    sent: dict[str, Any] = {**values, **texts} if plain else values
+    named = {column.key: sent[name] for name, column in columns.items()}
+    return "texts" if plain else "arrays", named
+
+
+def _of_one(
     described: Described, dialect: sa.Dialect, statement: Any, *, given: Sequence[str]
+) -> Any:
+    """One row: arrays of one would take longer than it does."""
+    columns = [described.fields[name] for name in given]
+    return statement.values(
+        {c.key: sa.bindparam(f"given_{c.key}", type_=_sent_as(c, dialect)) for c in columns}
+    )
+
+
+def _from_arrays(
+    described: Described,
+    dialect: sa.Dialect,
+    statement: Any,
+    *,
+    given: Sequence[str],
+    texts: bool,
 ) -> Any:
     columns = [described.fields[name] for name in given]
     types = [_sent_as(column, dialect) for column in columns]
     arrays = [
-        sa.bindparam(column.key, type_=postgresql.ARRAY(type_))
+        _array(column.key, type_, text=texts and arrays_of.is_spelled(column))
         for column, type_ in zip(columns, types, strict=True)
     ]
     names = [f"given_{place}" for place in range(len(columns))]

@@ -38,7 +38,7 @@ class Verbs(Reading[V]):
     ) -> None:
         super().__init__(described, dialect)
         self._reread = reread
-        self._upserts: dict[tuple[str, ...], Any] = {}
+        self._upserts: dict[tuple[tuple[str, ...], statements.Form], Any] = {}
         self._keeps = statements.is_constant(described)
         self._delete = sa.delete(described.table).where(self._with_keys)
 
@@ -104,28 +104,24 @@ class Verbs(Reading[V]):
     ) -> dict[Identity, V]:
         """One statement for rows that set the same fields. What it returns, which may be nothing."""
         dialect = connection.dialect
-        keys = [(name, self.described.fields[name].key) for name in names]
-        values: Any
-        if statements.takes_arrays(self.described, dialect, names):
-            values = {key: [row[name] for row in rows] for name, key in keys}
-        else:
-            values = [{key: row[name] for name, key in keys} for row in rows]
-            values = values if len(values) > 1 else values[0]
-        result = connection.execute(self._statement(dialect, names), values)
+        form, values = statements.parameters_of(self.described, dialect, names, rows=rows)
+        result = connection.execute(self._statement(dialect, names, form=form), values)
         return self.values(result.all()) if result.returns_rows else {}
 
-    def _statement(self, dialect: sa.Dialect, names: tuple[str, ...]) -> Any:
+    def _statement(
+        self, dialect: sa.Dialect, names: tuple[str, ...], *, form: statements.Form
+    ) -> Any:
         """The upsert of these fields; kept, since building one takes as long as running it."""
-        kept = self._upserts.get(names)
+        kept = self._upserts.get((names, form))
         if kept is not None:
             return kept
-        statement = statements.upsert(self.described, dialect, names)
+        statement = statements.upsert(self.described, dialect, names, form=form)
         if dialect.insert_executemany_returning and self._returns(
             dialect.insert_returning, dialect
         ):
             statement = statement.returning(*self._columns())
         if self._keeps and len(self._upserts) < KEPT:
-            self._upserts[names] = statement
+            self._upserts[names, form] = statement
         return statement
 
     def _grouped(self, rows: Rows) -> dict[tuple[str, ...], list[Row]]:
