@@ -197,8 +197,8 @@ def test_a_fill_that_ignores_its_lost_lease_revives_it(
     weaken_script(
         monkeypatch,
         "fill",
-        "if type(held) ~= 'string' or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then",
-        "held = held or ARGV[1]\nif false then",
+        "if type(held) ~= 'string' or string.sub(held, 1, #token) ~= token then",
+        "held = held or token\nif false then",
     )
     # Who has heard of the deletion does not even ask; this is about the news that come too late.
     monkeypatch.setattr(Flights, "_doom", staticmethod(lambda flight: None))

@@ -95,6 +95,8 @@ def test_failed_invalidations_are_merged_and_sent_as_soon_as_the_link_is_back(
             proxy.heal()
             # The writer is not called again.
             until_read(lambda: reader.get_or_load("k", source.load, tags=["row"]), "new", 4.0)
+            # The reader may know of it before the writer has heard that it was done.
+            until(lambda: events.of("repaired"))
             assert writer.stats().pending_repairs == 0
             assert len(events.of("repaired")) == 1
 

@@ -36,7 +36,7 @@ Weakness = Callable[[Patch], None]
 
 
 def fills_without_lease(patch: Patch) -> None:
-    check = "if type(held) ~= 'string' or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then\n  return 0\nend"
+    check = "if type(held) ~= 'string' or string.sub(held, 1, #token) ~= token then\n    return 0\n  end"
     weaken_script(patch, "fill", check, "held = type(held) == 'string' and held or ''")
 
 

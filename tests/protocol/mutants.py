@@ -25,7 +25,7 @@ Patch = pytest.MonkeyPatch
 
 
 def fills_wake_nobody(patch: Patch) -> None:
-    weaken_script(patch, "fill", "redis.call('PUBLISH', ARGV[4] .. process, ARGV[5])", "")
+    weaken_script(patch, "fill", "redis.call('PUBLISH', ARGV[1] .. process, message)", "")
 
 
 def prefixes_are_scanned_for(patch: Patch) -> None:

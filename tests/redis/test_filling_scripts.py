@@ -15,7 +15,8 @@ from rig.scripts import CHANNEL, FILL, OTHER_FILL, Room, entry
 
 
 def acquire(room: Room, token: str = "tok1", *, seen: bytes = b"", waiter: str = "") -> Any:
-    return room.run("acquire", ["e", "l"], token, 10_000, seen, waiter)
+    (reply,) = room.run("acquire", ["e", "l"], 10_000, waiter, token, seen)
+    return reply
 
 
 def test_acquire_gives_a_lease_that_runs_out(room: Room) -> None:
@@ -67,11 +68,33 @@ def test_acquire_removes_what_is_not_a_string(room: Room) -> None:
     assert room.get("l") == b"tok1"
 
 
+def test_acquire_of_many_keys_answers_each_for_itself(room: Room) -> None:
+    """Free, filled, filled with what is of no use, held, marked, one's own, and no strings: in one call."""
+    names = [f"{kind}{n}" for n in range(7) for kind in "el"]
+    room.put("e1", entry())
+    room.put("e2", entry())
+    room.put("l3", "tok9", px=10_000)
+    room.mark("l4", "writer")
+    room.put("l5", "tok5 p0", px=10_000)
+    room.client.rpush(room.name("e6"), "x")
+    room.client.rpush(room.name("l6"), "x")
+    asks = [word for n in range(7) for word in (f"tok{n}", FILL if n == 2 else b"")]
+    reply = room.run("acquire", names, 10_000, "p1", *asks)
+    outcomes = [one[0] for one in reply]
+    assert outcomes == [b"lease", b"entry", b"lease", b"held", b"marked", b"lease", b"lease"]
+    assert reply[1][1] == entry()
+    assert 9_000 < reply[3][1] <= 10_000
+    leases = [room.get(f"l{n}") for n in range(7) if n != 4]
+    assert leases == [b"tok0", None, b"tok2", b"tok9 p1", b"tok5 p0", b"tok6"]
+    assert room.writers("l4") == ["writer"]
+
+
 # -------------------------------------------------------------------- fill
 
 
 def fill(room: Room, data: bytes = b"data", token: str = "tok1") -> Any:
-    return room.run("fill", ["e", "l"], token, data, 5_000, room.name("wake:"), b"message")
+    (reply,) = room.run("fill", ["e", "l"], room.name("wake:"), token, data, 5_000, b"message")
+    return reply
 
 
 def test_fill_under_its_lease_stores_frees_the_key_and_wakes_who_waits(room: Room) -> None:
@@ -110,8 +133,60 @@ def test_a_fill_that_forgot_its_lease_would_store(room: Room) -> None:
     source = script("fill").source.replace(b"return 0", b"local _ = 0")
     keys = [room.name("e"), room.name("l")]
     room.put("l", "tok2")
-    room.client.eval(source.decode(), 2, *keys, "tok1", b"old", 5_000, "w", b"m")
+    room.client.eval(source.decode(), 2, *keys, "w", "tok1", b"old", 5_000, b"m")
     assert room.get("e") == b"old"
+
+
+NAMES = [f"{kind}{n}" for n in range(6) for kind in "el"]
+
+
+def fill_many(room: Room, source: str = "") -> Any:
+    """Six keys, of which the first, the fourth and the sixth still have their lease."""
+    room.put("l0", "tok0 p1 p2")
+    room.put("l1", "tok9 p3")
+    room.mark("l2", "tok2")
+    room.put("l3", "tok3 p1")
+    room.client.rpush(room.name("l4"), "tok4")
+    room.put("l5", "tok5")
+    room.put("e5", "older")
+    items = [
+        word
+        for n in range(6)
+        for word in (f"tok{n}", b"" if n == 3 else f"data{n}", 5_000 + n, f"message{n}")
+    ]
+    if not source:
+        return room.run("fill", NAMES, room.name("wake:"), *items)
+    keys = map(room.name, NAMES)
+    return room.client.eval(source, len(NAMES), *keys, room.name("wake:"), *items)
+
+
+def test_fill_of_many_keys_judges_each_by_its_own_lease_and_wakes_each_ones_waiters(
+    room: Room,
+) -> None:
+    assert fill_many(room) == [1, 0, 0, 1, 0, 1]
+    entries = [room.get(f"e{n}") for n in range(6)]
+    assert entries == [b"data0", None, None, None, None, b"data5"]
+    assert [room.get(f"l{n}") for n in (0, 1, 3, 5)] == [None, b"tok9 p3", None, None]
+    assert room.writers("l2") == ["tok2"]
+    assert room.heard() == [
+        ("wake:p1", b"message0"),
+        ("wake:p2", b"message0"),
+        ("wake:p1", b"message3"),
+    ]
+
+
+def test_what_one_key_is_refused_for_want_of_memory_costs_the_others_nothing(room: Room) -> None:
+    """The server refuses one SET: that key is emptied, its waiters are woken, and the others are filled."""
+    stores = "redis.pcall('SET', entry, data, 'PX', ttl)"
+    refuses = f"data == 'data0' and redis.error_reply('OOM too short') or {stores}"
+    source = script("fill").source.decode()
+    assert source.count(stores) == 1
+    room.put("e0", "older")
+    refused, *others = fill_many(room, source.replace(stores, refuses))
+    assert isinstance(refused, redis.ResponseError)
+    assert others == [0, 0, 1, 0, 1]
+    assert (room.get("e0"), room.get("l0"), room.get("e5")) == (None, None, b"data5")
+    assert ("wake:p1", b"message0") in room.heard()
 
 
 # -------------------------------------------------------------------- renew

@@ -64,8 +64,8 @@ def test_its_lease_is_one_that_a_fill_accepts_and_a_mark_revokes(room: Room) -> 
         assert end(room, "a") == CAN
         if revoked:
             mark(room, "b")
-        filled = room.run("fill", ["e0", "l0"], "a", b"data", 5_000, room.name("wake:"), b"m")
-        assert filled == (not revoked)
+        filled = room.run("fill", ["e0", "l0"], room.name("wake:"), "a", b"data", 5_000, b"m")
+        assert filled == [not revoked]
         assert (room.get("e0") is None) == revoked
 
 

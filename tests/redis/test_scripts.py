@@ -38,6 +38,12 @@ def numbers(what: str, text: str) -> set[int]:
     return {int(n) for n in re.findall(rf"\b{what}\[(\d+)\]", text)}
 
 
+def repeated(header: str) -> set[int]:
+    """The arguments that come once for each key, numbered as for the first; the code counts them by itself."""
+    lines = [line for line in header.splitlines() if line.startswith("-- For each key: ")]
+    return numbers("ARGV", "".join(lines))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_header_tells_every_argument_that_the_code_reads_and_the_reply(name: str) -> None:
     header, code = parts(name)
@@ -46,20 +52,21 @@ def test_a_header_tells_every_argument_that_the_code_reads_and_the_reply(name: s
     told = numbers("ARGV", header)
     assert told == set(range(1, max(told) + 1)), "arguments are numbered without a gap"
     by_the_fence = {max(told)} if name in FENCED else set()
-    assert numbers("ARGV", code) == told - by_the_fence
+    assert numbers("ARGV", code) == told - by_the_fence - repeated(header)
     assert numbers("KEYS", code) <= numbers("KEYS", header)
 
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_every_caller_passes_as_many_arguments_as_the_header_tells(name: str) -> None:
     sent = await everything_sent()
-    told = max(numbers("ARGV", parts(name)[0]))
+    header, code = parts(name)
+    told, each = max(numbers("ARGV", header)), len(repeated(header))
     calls = [command for command in sent if command[1] == script(name).sha]
     assert calls, "no verb runs it"
     for command in calls:
         keys = int(command[2])
-        assert len(command) - 3 - keys == told
-        fixed = numbers("KEYS", parts(name)[1])
+        assert len(command) - 3 - keys == told + each * (keys // 2 - 1 if each else 0)
+        fixed = numbers("KEYS", code)
         if fixed:
             assert keys == max(fixed)
 
@@ -83,7 +90,9 @@ async def everything_sent() -> list[tuple[Any, ...]]:
         store.read(["k"], ["t:a"], make=["k:k"], slide_at=1.0),
         store.make_stamps(["t:a"]),
         store.acquire([Ask(key="k", tags=["n:"])], 10.0, wait=True),
+        store.acquire([Ask(key=key, tags=["n:"]) for key in "kl"], 10.0, wait=True),
         store.fill([("k", "token", b"x", 1.0)]),
+        store.fill([("k", "token", b"x", 1.0), ("l", "token", b"x", 1.0)]),
         store.renew([("k", "token", 1.0)]),
         store.invalidate(["k"], ["t:a"]),
         store.mark(["k"], ["t:a"], "token", lasting=1.0),

@@ -7,6 +7,7 @@ own load: nobody waits while holding what another waits for.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 from cachewright._async.engine import AsyncEngine
 from cachewright._async.flights import Flight
 from cachewright._async.leases import AsyncLeases
-from cachewright._async.loading import AsyncLoader, Leased
+from cachewright._async.loading import AsyncLoader
 from cachewright._async.looking import AsyncLooker, Landing, Look
 from cachewright._async.reading import AsyncReader, LeaderGone
 from cachewright._async.redis import AsyncRedisStore
+from cachewright._async.sending import Leased
 from cachewright._waits import aio
-from cachewright.core.entry import Entry
+from cachewright.core.entry import Entry, Stamps
 from cachewright.core.loading import Load, collecting_load, enclosing_load, is_loading, mode_of
 from cachewright.core.policy import as_float
 from cachewright.core.reads import Read
@@ -45,7 +47,8 @@ class AsyncBatchLoad:
 
     async def many(self, names: Sequence[str]) -> dict[str, Any]:
         """The values of those keys that there are. Raises what the loader raises."""
-        given = [self._keys[name] for name in names]
+        asked = {self._keys[name]: name for name in names}
+        given = list(asked)
         values = await aio.call_load(self._load_many, (given,), None)
         if not isinstance(values, Mapping):
             raise ConfigurationError(
@@ -53,7 +56,9 @@ class AsyncBatchLoad:
             )
         for value in values.values():
             refuse_unstorable(value)
-        return {self._name(key): value for key, value in values.items()}
+        return {
+            asked[key] if key in asked else self._name(key): value for key, value in values.items()
+        }
 
     async def one(self, name: str) -> Any:
         """The value of one key."""
@@ -93,8 +98,9 @@ class AsyncBatches:
     ) -> dict[str, Entry]:
         """The entries to serve, by key; nothing is loaded. `seen` gets the fill ids of those that are of no use."""
         outer = collecting_load(self._engine.domain)
-        for read in reads:
-            self._reader.inherit(read)
+        if enclosing_load() is not None:
+            for read in reads:
+                self._reader.inherit(read)
         if mode_of(self._engine) is not None:
             if outer is not None:
                 outer.gather(None)
@@ -158,10 +164,7 @@ class AsyncBatches:
                 found = [Found(glance.data, {}, glance.node) for glance in glances if glance]
             else:
                 found = await store.read(names, tags, make=make, slide_at=slide)
-            looks = [
-                await self._looker.judge(store, read, flight, one, made=part)
-                for read, flight, one, part in zip(reads, flights, found, parts, strict=True)
-            ]
+            looks = await self._looker.judge_many(store, reads, flights, found, made=parts)
             if not sliding:
                 await self._looker.slide(
                     store, [n for n, it in zip(names, looks, strict=True) if it.sliding]
@@ -184,7 +187,8 @@ class AsyncBatches:
             read.load, read.args = load.one, (read.key,)
         domain = self._engine.domain
         alone = mode_of(self._engine) is not None
-        if alone or any(is_loading(read.key, domain) for read in reads):
+        within = enclosing_load() is not None
+        if alone or (within and any(is_loading(read.key, domain) for read in reads)):
             return {read.key: await self._reader.get_or_load(read) for read in reads}
         seen: dict[str, bytes] = {}
         found = await self.find_many(reads, seen)
@@ -194,14 +198,20 @@ class AsyncBatches:
         for read in reads:
             if read.key not in found:
                 flight, leads = self._engine.flights.join(
-                    read.key, read.tags, alone=read.verify, nested=enclosing_load() is not None
+                    read.key, read.tags, alone=read.verify, nested=within
                 )
                 flight.limit = flight.limit or read.policy.timeouts.load
                 (led if leads else joined).append(Led(read, flight))
         if led:
             await aio.carry(self._lead, led, load, seen)
-        for one in (*led, *joined):
-            found[one.read.key] = await self._arrived(one, None if one in led else epoch)
+        for one in led:
+            outcome = one.flight.outcome
+            if outcome.done and outcome.error is None and not within:
+                found[one.read.key] = self._reader.hit(one.read, outcome.value)
+            else:
+                found[one.read.key] = await self._arrived(one, None)
+        for one in joined:
+            found[one.read.key] = await self._arrived(one, epoch)
         return found
 
     async def _arrived(self, one: Led, joined_at: int | None) -> Entry:
@@ -269,27 +279,35 @@ class AsyncBatches:
     ) -> tuple[list[Leased], list[Led]]:
         """(keys to load under a lease, keys to load without). A key held elsewhere is in neither: it is waited for."""
         own = collecting_load(self._engine.domain) is not None
+        # One for all of them: a lease says by its name what it is for.
+        token = secrets.token_hex(12)
         asks = [
             Ask(
                 key=one.read.key,
                 tags=[*one.read.tags, key_tag(one.read.key)] if own else one.read.tags,
                 seen=seen.get(one.read.key, b""),
+                token=token,
             )
             for one in led
         ]
-        leased, loose = [], []
+        leased, loose, torn = [], [], []
         acquired = await store.acquire(asks, as_float(led[0].read.policy.lease), wait=False)
+        known: Stamps = {}
         for one, ask, got in zip(led, asks, acquired, strict=True):
-            if None in got.stamps.values() and got.outcome in ("lease", "held"):
+            if got.outcome in ("lease", "held") and None in got.stamps.values():
                 # A write to a tag is under way: nothing can be stored, so nobody need wait for us.
                 if got.outcome == "lease":
-                    await self._leases.give_back(store, [ask])
+                    torn.append(ask)
                 loose.append(one)
             elif got.outcome == "lease":
-                self._engine.tags.learn(one.flight.epoch, got.concrete)
+                known.update(got.concrete)
                 leased.append(Leased(one.read, one.flight, ask, got))
             elif got.outcome == "marked":
                 loose.append(one)
+        # The youngest of the flights began before this was asked as well.
+        self._engine.tags.learn(max(one.flight.epoch for one in led), known)
+        if torn:
+            await self._leases.give_back(store, torn)
         return leased, loose
 
     async def _call(

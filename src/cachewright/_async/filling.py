@@ -24,8 +24,9 @@ from typing import Any, Self
 
 from cachewright._async.engine import AsyncEngine
 from cachewright._async.leases import AsyncLeases
-from cachewright._async.loading import AsyncLoader, Leased
+from cachewright._async.loading import AsyncLoader
 from cachewright._async.redis import AsyncRedisStore
+from cachewright._async.sending import Leased
 from cachewright._async.writing import AsyncWriting
 from cachewright.core.entry import Stamps
 from cachewright.core.loading import Load, Mode, mode_of

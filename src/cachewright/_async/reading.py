@@ -14,9 +14,10 @@ from collections.abc import Callable
 from cachewright._async.engine import AsyncEngine
 from cachewright._async.flights import Flight
 from cachewright._async.leases import AsyncLeases
-from cachewright._async.loading import AsyncLoader, Leased
+from cachewright._async.loading import AsyncLoader
 from cachewright._async.looking import AsyncLooker, Landing, Look
 from cachewright._async.redis import AsyncRedisStore
+from cachewright._async.sending import Leased
 from cachewright._waits import aio
 from cachewright.core.decision import Decision
 from cachewright.core.entry import Entry

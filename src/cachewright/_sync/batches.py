@@ -7,6 +7,7 @@ own load: nobody waits while holding what another waits for.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 from cachewright._sync.engine import Engine
 from cachewright._sync.flights import Flight
 from cachewright._sync.leases import Leases
-from cachewright._sync.loading import Loader, Leased
+from cachewright._sync.loading import Loader
 from cachewright._sync.looking import Looker, Landing, Look
 from cachewright._sync.reading import Reader, LeaderGone
 from cachewright._sync.redis import RedisStore
+from cachewright._sync.sending import Leased
 from cachewright._waits import threads
-from cachewright.core.entry import Entry
+from cachewright.core.entry import Entry, Stamps
 from cachewright.core.loading import Load, collecting_load, enclosing_load, is_loading, mode_of
 from cachewright.core.policy import as_float
 from cachewright.core.reads import Read
@@ -45,7 +47,8 @@ class BatchLoad:
 
     def many(self, names: Sequence[str]) -> dict[str, Any]:
         """The values of those keys that there are. Raises what the loader raises."""
-        given = [self._keys[name] for name in names]
+        asked = {self._keys[name]: name for name in names}
+        given = list(asked)
         values = threads.call_load(self._load_many, (given,), None)
         if not isinstance(values, Mapping):
             raise ConfigurationError(
@@ -53,7 +56,9 @@ class BatchLoad:
             )
         for value in values.values():
             refuse_unstorable(value)
-        return {self._name(key): value for key, value in values.items()}
+        return {
+            asked[key] if key in asked else self._name(key): value for key, value in values.items()
+        }
 
     def one(self, name: str) -> Any:
         """The value of one key."""
@@ -93,8 +98,9 @@ class Batches:
     ) -> dict[str, Entry]:
         """The entries to serve, by key; nothing is loaded. `seen` gets the fill ids of those that are of no use."""
         outer = collecting_load(self._engine.domain)
-        for read in reads:
-            self._reader.inherit(read)
+        if enclosing_load() is not None:
+            for read in reads:
+                self._reader.inherit(read)
         if mode_of(self._engine) is not None:
             if outer is not None:
                 outer.gather(None)
@@ -158,10 +164,7 @@ class Batches:
                 found = [Found(glance.data, {}, glance.node) for glance in glances if glance]
             else:
                 found = store.read(names, tags, make=make, slide_at=slide)
-            looks = [
-                self._looker.judge(store, read, flight, one, made=part)
-                for read, flight, one, part in zip(reads, flights, found, parts, strict=True)
-            ]
+            looks = self._looker.judge_many(store, reads, flights, found, made=parts)
             if not sliding:
                 self._looker.slide(
                     store, [n for n, it in zip(names, looks, strict=True) if it.sliding]
@@ -184,7 +187,8 @@ class Batches:
             read.load, read.args = load.one, (read.key,)
         domain = self._engine.domain
         alone = mode_of(self._engine) is not None
-        if alone or any(is_loading(read.key, domain) for read in reads):
+        within = enclosing_load() is not None
+        if alone or (within and any(is_loading(read.key, domain) for read in reads)):
             return {read.key: self._reader.get_or_load(read) for read in reads}
         seen: dict[str, bytes] = {}
         found = self.find_many(reads, seen)
@@ -194,14 +198,20 @@ class Batches:
         for read in reads:
             if read.key not in found:
                 flight, leads = self._engine.flights.join(
-                    read.key, read.tags, alone=read.verify, nested=enclosing_load() is not None
+                    read.key, read.tags, alone=read.verify, nested=within
                 )
                 flight.limit = flight.limit or read.policy.timeouts.load
                 (led if leads else joined).append(Led(read, flight))
         if led:
             threads.carry(self._lead, led, load, seen)
-        for one in (*led, *joined):
-            found[one.read.key] = self._arrived(one, None if one in led else epoch)
+        for one in led:
+            outcome = one.flight.outcome
+            if outcome.done and outcome.error is None and not within:
+                found[one.read.key] = self._reader.hit(one.read, outcome.value)
+            else:
+                found[one.read.key] = self._arrived(one, None)
+        for one in joined:
+            found[one.read.key] = self._arrived(one, epoch)
         return found
 
     def _arrived(self, one: Led, joined_at: int | None) -> Entry:
@@ -269,27 +279,35 @@ class Batches:
     ) -> tuple[list[Leased], list[Led]]:
         """(keys to load under a lease, keys to load without). A key held elsewhere is in neither: it is waited for."""
         own = collecting_load(self._engine.domain) is not None
+        # One for all of them: a lease says by its name what it is for.
+        token = secrets.token_hex(12)
         asks = [
             Ask(
                 key=one.read.key,
                 tags=[*one.read.tags, key_tag(one.read.key)] if own else one.read.tags,
                 seen=seen.get(one.read.key, b""),
+                token=token,
             )
             for one in led
         ]
-        leased, loose = [], []
+        leased, loose, torn = [], [], []
         acquired = store.acquire(asks, as_float(led[0].read.policy.lease), wait=False)
+        known: Stamps = {}
         for one, ask, got in zip(led, asks, acquired, strict=True):
-            if None in got.stamps.values() and got.outcome in ("lease", "held"):
+            if got.outcome in ("lease", "held") and None in got.stamps.values():
                 # A write to a tag is under way: nothing can be stored, so nobody need wait for us.
                 if got.outcome == "lease":
-                    self._leases.give_back(store, [ask])
+                    torn.append(ask)
                 loose.append(one)
             elif got.outcome == "lease":
-                self._engine.tags.learn(one.flight.epoch, got.concrete)
+                known.update(got.concrete)
                 leased.append(Leased(one.read, one.flight, ask, got))
             elif got.outcome == "marked":
                 loose.append(one)
+        # The youngest of the flights began before this was asked as well.
+        self._engine.tags.learn(max(one.flight.epoch for one in led), known)
+        if torn:
+            self._leases.give_back(store, torn)
         return leased, loose
 
     def _call(

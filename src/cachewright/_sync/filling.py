@@ -24,8 +24,9 @@ from typing import Any, Self
 
 from cachewright._sync.engine import Engine
 from cachewright._sync.leases import Leases
-from cachewright._sync.loading import Loader, Leased
+from cachewright._sync.loading import Loader
 from cachewright._sync.redis import RedisStore
+from cachewright._sync.sending import Leased
 from cachewright._sync.writing import Writing
 from cachewright.core.entry import Stamps
 from cachewright.core.loading import Load, Mode, mode_of

@@ -26,7 +26,7 @@ The epoch of the flight would serve as well, and in a process that sets often ea
 
 
 class Flight:
-    """One read or load under way. `outcome` is for those who joined it."""
+    """One read or load under way. `outcome` is for those who joined it; what nobody can join has none."""
 
     __slots__ = (
         "abandoned",
@@ -42,6 +42,8 @@ class Flight:
         "woken",
     )
 
+    outcome: threads.Outcome
+
     def __init__(self, key: str, tags: Collection[str], epoch: int) -> None:
         self.key = key
         self.tags = tags
@@ -52,7 +54,6 @@ class Flight:
         """Whether it waits for a slot to load in."""
         self.awaited = False
         """Whether a load that holds a slot waits for it."""
-        self.outcome = threads.Outcome()
         self.woken: threads.Event | None = None
         self.limit = 0.0
         """Seconds after which its load no longer keeps its lease."""
@@ -87,6 +88,7 @@ class Flights:
                 flight.awaited = flight.awaited or nested
                 return flight, False
             flight = self._begin(key, tags)
+            flight.outcome = threads.Outcome()
             self.leading[key] = flight
             return flight, True
 
@@ -97,7 +99,11 @@ class Flights:
 
     def _begin(self, key: str, tags: Collection[str]) -> Flight:
         flight = Flight(key, tags, self._clock.epoch)
-        self._flying.setdefault(key, set()).add(flight)
+        flying = self._flying.get(key)
+        if flying is None:
+            self._flying[key] = {flight}
+        else:
+            flying.add(flight)
         return flight
 
     def queue(self, flights: Collection[Flight]) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, cast
 
 from cachewright._sync.engine import Engine
@@ -20,6 +19,7 @@ from cachewright._sync.flights import Flight
 from cachewright._sync.leases import Leases
 from cachewright._sync.looking import Looker, Landing
 from cachewright._sync.redis import RedisStore
+from cachewright._sync.sending import Sender, Leased
 from cachewright._waits import threads
 from cachewright.core.entry import ALWAYS, CachedError, Entry, Stamps
 from cachewright.core.envelope import FILL_BYTES
@@ -29,21 +29,11 @@ from cachewright.core.policy import AdaptiveTtl, Lifetime, as_float, lifetime
 from cachewright.core.reads import Read
 from cachewright.core.storable import refuse_unstorable
 from cachewright.core.tags import key_tag
-from cachewright.errors import CodecError, LoadTimeout, RemoteError
-from cachewright.redis.replies import Acquired, Ask
+from cachewright.errors import LoadTimeout, RemoteError
+from cachewright.redis.replies import Acquired
 from cachewright.types import ABSENT
 
 Function = Callable[..., Any]
-
-
-@dataclass(slots=True)
-class Leased:
-    """A key whose value is being loaded under a lease."""
-
-    read: Read
-    flight: Flight
-    ask: Ask
-    got: Acquired
 
 
 class Loader:
@@ -53,6 +43,7 @@ class Loader:
         self._engine = engine
         self._looker = looker
         self._leases = leases
+        self._sender = Sender(engine)
 
     def call(
         self, read: Read, load: Load, flights: Collection[Flight] = ()
@@ -191,19 +182,21 @@ class Loader:
     ) -> list[Landing]:
         """Store what one load brought, here and at the server, where everything about it is vouched for."""
         late = self._late_stamps(store, load, leased)
-        ready: list[tuple[Leased, Landing, bytes, Lifetime]] = []
-        for item, value in zip(leased, values, strict=True):
+        landings: list[tuple[Leased, Landing, Lifetime]] = []
+        random = secrets.token_bytes(FILL_BYTES * len(leased))
+        for n, (item, value) in enumerate(zip(leased, values, strict=True)):
             life = self._life(item.read, value)
             # What was given up for hanging is not wanted any more.
             own = None if item.flight.abandoned else _concrete(item.got)
             stamps = None if late is None else self._join(own, late, load)
-            fill = secrets.token_bytes(FILL_BYTES)
+            fill = random[FILL_BYTES * n : FILL_BYTES * (n + 1)]
             entry = self._new_entry(
                 item.read, value, life, stamps=stamps or {}, cost=cost, fill=fill
             )
             landing = Landing(entry, stamps if life.fresh > 0 else None, loaded=True)
-            ready.append((item, landing, self._pack(store, item, landing, life), life))
-        stored = self._fill(store, ready)
+            landings.append((item, landing, life))
+        ready = self._sender.packed(store, landings)
+        stored = self._sender.fill(store, ready)
         for (item, landing, data, life), kept in zip(ready, stored, strict=True):
             if kept and not (life.window and item.read.policy.l1_ttl is None):
                 self._looker.land(item.flight, landing.entry, len(data), policy=item.read.policy)
@@ -246,55 +239,6 @@ class Loader:
             if whole.setdefault(tag, stamp) != stamp:
                 return None
         return whole
-
-    def _pack(
-        self, store: RedisStore, item: Leased, landing: Landing, life: Lifetime
-    ) -> bytes:
-        """The bytes to fill the key with, b"" to give its lease back."""
-        if landing.stamps is None:
-            return b""
-        if store.outlive(life.usable):
-            self._renew_stamps(store, landing.stamps)
-        try:
-            return self._engine.packer.pack(
-                item.read.key,
-                landing.entry.value,
-                life,
-                now=self._engine.server_time(),
-                fill=landing.entry.fill,
-                node=item.got.node,
-                stamps=landing.stamps,
-                cost=landing.entry.cost,
-            )
-        except CodecError as error:
-            # What the key held is older than what was just loaded and cannot be stored.
-            self._engine.tell("unstorable", item.read.key, error=error)
-            self._engine.invalidate([item.read.key], [])
-            return b""
-
-    def _renew_stamps(self, store: RedisStore, stamps: Stamps) -> None:
-        """Make them last longer than the entry; a stamp that runs out first costs a miss."""
-        try:
-            store.make_stamps(list(stamps))
-        except RemoteError as error:
-            self._engine.remote_failed("stamps", error)
-
-    def _fill(
-        self, store: RedisStore, ready: Sequence[tuple[Leased, Landing, bytes, Lifetime]]
-    ) -> list[bool]:
-        items = [
-            (item.ask.key, item.ask.token, data, life.window or life.usable)
-            for item, _, data, life in ready
-        ]
-        try:
-            stood = store.fill(items)
-        except RemoteError as error:
-            self._engine.remote_failed("fill", error)
-            return [False] * len(ready)
-        stored = [kept and bool(data) for kept, (_, _, data, _) in zip(stood, ready, strict=True)]
-        self._engine.stats.count("fills", sum(stored))
-        self._engine.stats.count("fills_refused", len(stood) - sum(stood))
-        return stored
 
     # ---------------------------------------------------------------- what it comes to
 
@@ -379,5 +323,4 @@ class Loader:
 
 def _concrete(got: Acquired) -> Stamps | None:
     """The stamps of what was acquired, None if one of them is marked."""
-    stamps = {tag: stamp for tag, stamp in got.stamps.items() if stamp is not None}
-    return stamps if len(stamps) == len(got.stamps) else None
+    return None if None in got.stamps.values() else cast(Stamps, got.stamps)

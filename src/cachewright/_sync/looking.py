@@ -177,7 +177,40 @@ class Looker:
     ) -> Look:
         """Whether what the server had may be served: readable, ours, and every stamp as it is now."""
         self._engine.tags.learn(flight.epoch, found.concrete)
-        look = Look(stamps={tag: stamp for tag, stamp in found.concrete.items() if tag in made})
+        return self.weigh(store, read, flight, found, made=made)
+
+    def judge_many(
+        self,
+        store: RedisStore,
+        reads: Sequence[Read],
+        flights: Sequence[Flight],
+        found: Sequence[Found],
+        *,
+        made: Sequence[Sequence[str]],
+    ) -> list[Look]:
+        """The same for keys that were read together. What the reply teaches is the same for all, and learned once."""
+        # The youngest of the flights began before the read was issued as well.
+        self._engine.tags.learn(max(flight.epoch for flight in flights), found[0].concrete)
+        nothing = Look()
+        return [
+            self.weigh(store, read, flight, one, made=part)
+            if part or one.wrong_type or one.data is not None
+            else nothing
+            for read, flight, one, part in zip(reads, flights, found, made, strict=True)
+        ]
+
+    def weigh(
+        self,
+        store: RedisStore,
+        read: Read,
+        flight: Flight,
+        found: Found,
+        *,
+        made: Sequence[str],
+    ) -> Look:
+        """As `judge`, when the clock has learned what there was to learn."""
+        stamps = found.stamps
+        look = Look(stamps={tag: stamp for tag in made if (stamp := stamps.get(tag)) is not None})
         look.torn = len(look.stamps) < len(made)
         if found.wrong_type:
             self._engine.unreadable(read.key, "not a string")

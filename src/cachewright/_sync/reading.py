@@ -14,9 +14,10 @@ from collections.abc import Callable
 from cachewright._sync.engine import Engine
 from cachewright._sync.flights import Flight
 from cachewright._sync.leases import Leases
-from cachewright._sync.loading import Loader, Leased
+from cachewright._sync.loading import Loader
 from cachewright._sync.looking import Looker, Landing, Look
 from cachewright._sync.redis import RedisStore
+from cachewright._sync.sending import Leased
 from cachewright._waits import threads
 from cachewright.core.decision import Decision
 from cachewright.core.entry import Entry

@@ -8,18 +8,18 @@ Invariant (design rule 9): a dead server costs its budget a few times, then the 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cachewright._waits import threads_pipe
 from cachewright.core.keys import KeySpace
 from cachewright.core.policy import Timeouts
 from cachewright.errors import RemoteError, RemoteUnavailable
-from cachewright.redis import messages, wire
+from cachewright.redis import wire
 from cachewright.redis.breaker import Breaker
 from cachewright.redis.commands import Commands
 from cachewright.redis.repairs import Pending, Repairs
-from cachewright.redis.replies import OUTCOMES, Acquired, Ask, Found
+from cachewright.redis.replies import Acquired, Ask, Fill, Found, acquired
 from cachewright.redis.scripts import loading
 from cachewright.redis.target import Target
 
@@ -205,53 +205,23 @@ class RedisStore:
         """For each key its entry, or the lease to load it; and the stamps that what is loaded will carry."""
         tags = list(dict.fromkeys(tag for ask in asks for tag in ask.tags))
         waiter = self.process if wait else ""
-        commands = [self._commands.stamps(tags)] + [
-            self._commands.run(
-                "acquire",
-                [self.keys.entry(ask.key), self.keys.lease(ask.key)],
-                ask.token,
-                round(lease * 1000),
-                ask.seen,
-                waiter,
-            )
-            for ask in asks
-        ]
-        replies = self.ask(commands)
+        asking = self._commands.acquisitions(asks, lease=lease, waiter=waiter)
+        replies = self.ask([self._commands.stamps(tags), *asking])
         with wire.making_sense():
             base, *raw = _good(replies.values[0])
             stamps = self._stamped(tags, raw, replies.node)
+            said = [reply for portion in replies.values[1:] for reply in _good(portion)]
             return [
-                self._acquired(ask, _good(reply), stamps=stamps, base=base, node=replies.node)
-                for ask, reply in zip(asks, replies.values[1:], strict=True)
+                acquired(ask, _good(reply), stamps=stamps, base=base, node=replies.node)
+                for ask, reply in zip(asks, said, strict=True)
             ]
 
-    @staticmethod
-    def _acquired(
-        ask: Ask, reply: Any, *, stamps: dict[str, bytes | None], base: bytes, node: bytes
-    ) -> Acquired:
-        mine = {tag: stamps[tag] for tag in ask.tags}
-        got = Acquired(OUTCOMES[reply[0]], node, mine, base)
-        if got.outcome == "entry":
-            got.data = bytes(memoryview(reply[1]))
-        elif got.outcome == "held":
-            got.left = max(reply[1], 0) / 1000
-        return got
-
-    def fill(self, items: Iterable[tuple[str, str, bytes, float]]) -> list[bool]:
+    def fill(self, items: Sequence[Fill]) -> list[bool]:
         """For each (key, token, bytes, ttl): store it if its lease stands; b"" gives the lease back."""
-        commands = [
-            self._commands.run(
-                "fill",
-                [self.keys.entry(key), self.keys.lease(key)],
-                token,
-                data,
-                max(1, round(ttl * 1000)),
-                self.keys.wake,
-                messages.encode(messages.Wake(messages.VERSION, key)),
-            )
-            for key, token, data, ttl in items
-        ]
-        return [_good(value) == 1 for value in (self.ask(commands)).values]
+        portions = (self.ask(self._commands.fills(items))).values
+        with wire.making_sense():
+            said = [reply for portion in portions for reply in _good(portion)]
+            return [_good(reply) == 1 for reply, _ in zip(said, items, strict=True)]
 
     def renew(self, leases: Sequence[tuple[str, str, float]]) -> None:
         """Keep the leases of loads that go on: (key, token, seconds)."""

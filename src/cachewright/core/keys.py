@@ -33,6 +33,8 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9_./-]{1,100}").fullmatch
 
 def as_key(key: Key) -> str:
     """A key as the string that names it. Tuples are spelled part by part; anything else is `InvalidKey`."""
+    if type(key) is str and key.isascii() and 0 < len(key) <= LONGEST_KEY:
+        return key  # nearly all of them, and several for each read
     if isinstance(key, str):
         if not key:
             raise InvalidKey("a key must not be empty")
@@ -204,16 +206,25 @@ class KeySpace:
 
     def entry(self, key: str) -> str:
         """The name of the entry of `key`."""
+        if len(key) <= MAX_KEY_BYTES and _ON_SERVER(key):  # as `_name`, without the calls
+            return f"{self.namespace}:{{{key}}}"
         return f"{self.namespace}{self._name(key)}"
 
     def lease(self, key: str) -> str:
         """The name of its lease."""
         return f"{self.entry(key)}:lease"
 
+    def pair(self, key: str) -> tuple[str, str]:
+        """The names of its entry and of its lease, at the price of one."""
+        entry = self.entry(key)
+        return entry, f"{entry}:lease"
+
     def tag(self, tag: str) -> str:
         """The name of a tag's stamp. The stamp of a key lies beside its entry."""
         if tag.startswith("k:"):
             return f"{self.entry(tag[2:])}:stamp"
+        if len(tag) <= MAX_KEY_BYTES and _ON_SERVER(tag):
+            return f"{self.namespace}:tag:{{{tag}}}"
         return f"{self.namespace}:tag{self._name(tag)}"
 
     def entries(self, keys: Sequence[str]) -> list[str]:

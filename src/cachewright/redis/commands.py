@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cachewright.core.keys import KeySpace
 from cachewright.redis import messages
+from cachewright.redis.replies import Ask, Fill
 from cachewright.redis.scripts import FENCED, script
 from cachewright.redis.wire import DEADLINE, Command
 
@@ -39,6 +40,30 @@ class Commands:
         """Read stamps, and make the missing ones."""
         names = [*map(self.keys.tag, tags), self.keys.sequence]
         return self.run("stamps", names, len(tags), secrets.token_hex(12), self.stamp_ms)
+
+    def acquisitions(self, asks: Sequence[Ask], *, lease: float, waiter: str) -> list[Command]:
+        """Ask for leases of so many seconds; `waiter`: the process to wake where somebody else has one."""
+        commands = []
+        for some in messages.portions(asks, lambda ask: len(ask.key)):
+            names: list[str] = []
+            words: list[bytes | str | float] = [round(lease * 1000), waiter]
+            for ask in some:
+                names += self.keys.pair(ask.key)
+                words += (ask.token, ask.seen)
+            commands.append(self.run("acquire", names, *words))
+        return commands
+
+    def fills(self, items: Sequence[Fill]) -> list[Command]:
+        """Store what was loaded under leases, or give them back."""
+        commands = []
+        for some in messages.portions(items, lambda item: len(item[2])):
+            names: list[str] = []
+            words: list[bytes | str | float] = [self.keys.wake]
+            for key, token, data, ttl in some:
+                names += self.keys.pair(key)
+                words += (token, data, max(1, round(ttl * 1000)), messages.waking(key))
+            commands.append(self.run("fill", names, *words))
+        return commands
 
     def names(self, keys: Sequence[str], tags: Sequence[str]) -> list[str]:
         """What a change of these keys and tags touches, in the order that the scripts expect."""

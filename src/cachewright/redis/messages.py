@@ -6,8 +6,9 @@ or too long a message is `None`, to be counted and ignored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ VERSION = 1
 MAX_BYTES = 1 << 20
 BATCH = 500
 """Names in one message, and in one script call."""
+
+T = TypeVar("T")
 
 
 class Invalidation(msgspec.Struct, array_like=True, frozen=True):
@@ -46,6 +49,11 @@ _invalidation = msgspec.msgpack.Decoder(Invalidation)
 _wake = msgspec.msgpack.Decoder(Wake)
 
 
+def waking(key: str) -> bytes:
+    """What those are told who wait for the lease of `key`."""
+    return encode((VERSION, key))
+
+
 def invalidation(data: bytes) -> Invalidation | None:
     """The message, or None for what is not one."""
     if len(data) > MAX_BYTES:
@@ -66,6 +74,24 @@ def wake(data: bytes) -> Wake | None:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return message if message.version == VERSION else None
+
+
+def portions(items: Sequence[T], size: Callable[[T], int]) -> list[Sequence[T]]:
+    """Items, one for each key, in portions that one script call can carry; `size`: the bytes of one of them.
+
+    A server answers nobody else meanwhile. Who speaks to a cluster has to part them by the slots of their keys as well.
+    """
+    if len(items) == 1:
+        return [items]
+    found = []
+    start = total = 0
+    for n, item in enumerate(items):
+        more = size(item)
+        if n > start and (n - start == BATCH or total + more > MAX_BYTES):
+            found.append(items[start:n])
+            start, total = n, 0
+        total += more
+    return [*found, items[start:]] if items else []
 
 
 def batches(keys: Sequence[str], tags: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from cachewright.core.entry import Stamps
 
@@ -24,13 +24,14 @@ class Found:
 
     data: bytes | None
     stamps: dict[str, bytes | None]
+    """Of all the keys that were asked for together, and shared by them."""
     node: bytes
     wrong_type: bool = False
 
     @property
     def concrete(self) -> Stamps:
         """The stamps that can be learned and compared."""
-        return {tag: stamp for tag, stamp in self.stamps.items() if stamp is not None}
+        return concrete(self.stamps)
 
 
 @dataclass(slots=True)
@@ -49,7 +50,12 @@ class Acquired:
     @property
     def concrete(self) -> Stamps:
         """The stamps that can be learned and compared."""
-        return {tag: stamp for tag, stamp in self.stamps.items() if stamp is not None}
+        return concrete(self.stamps)
+
+
+def concrete(stamps: Mapping[str, bytes | None]) -> Stamps:
+    """Those of the stamps that are neither missing nor marked."""
+    return {tag: stamp for tag, stamp in stamps.items() if stamp is not None}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,3 +66,21 @@ class Ask:
     tags: Sequence[str]
     seen: bytes = b""
     token: str = field(default_factory=lambda: secrets.token_hex(12))
+    """Of the lease. Several keys may be asked for with one."""
+
+
+Fill = tuple[str, str, bytes, float]
+"""(key, token of its lease, bytes, ttl in seconds) of a `fill`; b"" gives the lease back."""
+
+
+def acquired(
+    ask: Ask, reply: Any, *, stamps: dict[str, bytes | None], base: bytes, node: bytes
+) -> Acquired:
+    """What acquire.lua said of one key, together with the stamps of its tags."""
+    mine = {tag: stamps[tag] for tag in ask.tags}
+    got = Acquired(OUTCOMES[reply[0]], node, mine, base)
+    if got.outcome == "entry":
+        got.data = bytes(memoryview(reply[1]))
+    elif got.outcome == "held":
+        got.left = max(reply[1], 0) / 1000
+    return got

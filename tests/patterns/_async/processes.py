@@ -32,8 +32,8 @@ def weaken_fill(monkeypatch: pytest.MonkeyPatch) -> None:
     weaken_script(
         monkeypatch,
         "fill",
-        "if type(held) ~= 'string' or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then",
-        "held = held or ARGV[1]\nif false then",
+        "if type(held) ~= 'string' or string.sub(held, 1, #token) ~= token then",
+        "held = held or token\nif false then",
     )
     monkeypatch.setattr(AsyncFlights, "_doom", staticmethod(lambda flight: None))
 

@@ -1,32 +1,43 @@
--- Take the right to fill a key, unless somebody filled it meanwhile or holds that right.
--- KEYS[1] entry  KEYS[2] lease
--- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] fill id of the entry the caller saw and will not use, '' for none
--- ARGV[4] id of the caller's process, to be woken when the lease ends, '' for none  ARGV[5] deadline (see fence)
--- Reply: {'lease'} | {'entry', bytes} | {'held', ms left} | {'marked'}
-local fill = redis.pcall('GETRANGE', KEYS[1], 4, 15)
-if type(fill) == 'table' then
-  redis.call('UNLINK', KEYS[1])
-  fill = ''
+-- Take the right to fill keys, each unless somebody filled it meanwhile or holds that right.
+-- KEYS: for each key its entry KEYS[1] and its lease KEYS[2]
+-- ARGV[1] lease in ms  ARGV[2] id of the caller's process, to be woken when a lease ends, '' for none
+-- For each key: ARGV[3] token  ARGV[4] fill id of the entry that the caller saw and will not use, '' for none
+-- At the end: ARGV[5] deadline (see fence)
+-- Reply: for each key {'lease'} | {'entry', bytes} | {'held', ms left} | {'marked'}
+local entries, leases, reply = {}, {}, {}
+for n = 1, #KEYS / 2 do
+  entries[n], leases[n] = KEYS[2 * n - 1], KEYS[2 * n]
 end
-if fill ~= '' and fill ~= ARGV[3] then
-  return {'entry', redis.call('GET', KEYS[1])}
+-- Looked at together: many calls cost more than what they do. A lease that is no string is none, and replaced.
+local stood, some = redis.call('MGET', unpack(leases)), redis.call('EXISTS', unpack(entries)) > 0
+
+local function acquire(n, token, seen)
+  local entry, lease, held = entries[n], leases[n], stood[n]
+  local fill = some and redis.pcall('GETRANGE', entry, 4, 15) or ''
+  if type(fill) == 'table' then
+    redis.call('UNLINK', entry)
+    fill = ''
+  end
+  if fill ~= '' and fill ~= seen then
+    return {'entry', redis.call('GET', entry)}
+  end
+  if not held then
+    redis.call('SET', lease, token, 'PX', ARGV[1])
+    return {'lease'}
+  end
+  if string.sub(held, 1, 1) == '!' then
+    return {'marked'}
+  end
+  if string.sub(held, 1, #token) == token then
+    return {'lease'}
+  end
+  if ARGV[2] ~= '' and not string.find(held, ARGV[2], 1, true) then
+    redis.call('APPEND', lease, ' ' .. ARGV[2])
+  end
+  return {'held', redis.call('PTTL', lease)}
 end
-local held = redis.pcall('GET', KEYS[2])
-if type(held) == 'table' then
-  redis.call('UNLINK', KEYS[2])
-  held = false
+
+for n = 1, #leases do
+  reply[n] = acquire(n, ARGV[2 * n + 1], ARGV[2 * n + 2])
 end
-if not held then
-  redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-  return {'lease'}
-end
-if string.sub(held, 1, 1) == '!' then
-  return {'marked'}
-end
-if string.sub(held, 1, #ARGV[1]) == ARGV[1] then
-  return {'lease'}
-end
-if ARGV[4] ~= '' and not string.find(held, ARGV[4], 1, true) then
-  redis.call('APPEND', KEYS[2], ' ' .. ARGV[4])
-end
-return {'held', redis.call('PTTL', KEYS[2])}
+return reply

@@ -3,9 +3,13 @@
 -- A '~' flags a token: since its writer marked, somebody else may have committed. Whoever ends, invalidates or wants
 -- to store while the token stands flags it, and so does a token that runs out without an end. Its writer may fill
 -- nothing then: what it wrote may be older than what the source holds.
-local function now_in_ms()
-  local clock = redis.call('TIME')
-  return tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local asked_ms
+local function now_in_ms() -- asked once, since a script runs at one moment
+  if not asked_ms then
+    local clock = redis.call('TIME')
+    asked_ms = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+  end
+  return asked_ms
 end
 
 local function flagged(tokens)
@@ -14,7 +18,7 @@ end
 
 -- The living tokens of a mark but one, as text without the '!'; how many ms the last of them has left; and how the
 -- one stands there: 'clean', 'flagged', 'gone' where it has run out, '' where it is not.
-local function others(mark, token)
+local function read_mark(mark, token)
   local left, most, own, ran_out = '', 0, '', false
   if type(mark) == 'string' and string.byte(mark) == 33 then -- '!'
     local now_ms = now_in_ms()
@@ -35,6 +39,25 @@ local function others(mark, token)
     own = own == 'clean' and 'flagged' or own
   end
   return left, most, own
+end
+
+-- The same; a write leaves one text in all that it marks, and a call is about one token: each text is read once.
+local marks_read = {}
+local function others(mark, token)
+  if type(mark) ~= 'string' then
+    return '', 0, ''
+  end
+  local read = marks_read[mark]
+  if not read then
+    read = {read_mark(mark, token)}
+    marks_read[mark] = read
+  end
+  return read[1], read[2], read[3]
+end
+
+-- What stands at many names, in their order; false where it is no string. At most 1000, the names of a portion.
+local function strings_at(names)
+  return #names > 0 and redis.call('MGET', unpack(names)) or {}
 end
 
 local function ms_text(number)

@@ -14,9 +14,13 @@ if KEYS[n + 1] then
     redis.call('PEXPIRE', KEYS[n + 1], ARGV[3])
   end
 end
-local reply = {seq}
+local reply, raw = {seq}, {}
 for i = 1, n do
-  local stamp = redis.pcall('GET', KEYS[i])
+  local at = (i - 1) % 1000 + 1
+  if at == 1 then -- as many as fit on the stack; what is no string reads as nothing
+    raw = redis.call('MGET', unpack(KEYS, i, math.min(i + 999, n)))
+  end
+  local stamp = raw[at]
   if type(stamp) ~= 'string' then
     stamp = seq .. ':' .. ARGV[2]
     redis.call('SET', KEYS[i], stamp, 'PX', ARGV[3])
