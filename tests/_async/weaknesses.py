@@ -41,9 +41,7 @@ def fills_without_lease(patch: Patch) -> None:
 
 
 def deletes_but_keeps_the_lease(patch: Patch) -> None:
-    weaken_script(
-        patch, "invalidate", "unmark(KEYS[3 * i + 2], lease_ms and ARGV[5], lease_ms, true)", "''"
-    )
+    weaken_script(patch, "invalidate", "unmark(KEYS[3 * i + 2])", "false")
 
 
 def sets_but_keeps_the_lease(patch: Patch) -> None:
@@ -143,7 +141,10 @@ def late_tags_go_unchecked(patch: Patch) -> None:
 def stamps_that_repeat(patch: Patch) -> None:
     """An invalidation removes the stamp, and a missing one is made as it was made before."""
     weaken_script(
-        patch, "invalidate", "unmark(KEYS[i], fresh, ARGV[4])", "redis.call('UNLINK', KEYS[i])"
+        patch,
+        "invalidate",
+        "unmark(KEYS[3 * nk + i], fresh, ARGV[4])",
+        "redis.call('UNLINK', KEYS[3 * nk + i])",
     )
     weaken_script(patch, "stamps", "stamp = seq .. ':' .. ARGV[2]", "stamp = '1:made:always'")
 

@@ -105,9 +105,7 @@ def _link_moves(setup: Setup, state: State, p: int) -> Step:
 
 
 def _has_told(me: Writer) -> bool:
-    return me.phase in {"fills", "gives back", "lands"} or (
-        me.phase == "invalidates" and not me.pending
-    )
+    return me.phase == "lands" or (me.phase == "invalidates" and not me.pending)
 
 
 # -------------------------------------------------------------------- eviction

@@ -1,4 +1,4 @@
-"""The fill after a write: phase 2 leaves the writer a lease in place of its mark, if nobody can have committed since.
+"""The fill after a write: phase 2 stores what was written in place of the writer's mark, if nobody can have committed since.
 
 `AsyncFillingWrite` of src/cachewright, seen from far; on one node. What must not be here: marks (`server`).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from protocol import local, server
-from protocol.state import Entry, Lease, Reader, Step, Writer, put
+from protocol.state import Entry, Reader, Step, Writer, put
 from protocol.turn import Steps, WriteTurn
 
 LocalHalf = Callable[[WriteTurn, Writer], Step]
@@ -34,23 +34,30 @@ def _reads(turn: WriteTurn, step: Step, slots: tuple[int, ...]) -> Step:
     return step._replace(state=state._replace(server=at, actors=actors))
 
 
-def leases(turn: WriteTurn, step: Step) -> Step:
-    """invalidate.lua with a lease: judged by what stood before, in the same step."""
+def stores(turn: WriteTurn, step: Step) -> Step:
+    """invalidate.lua with what was written: judged by what stood before, in the same step."""
     what, before, index = turn.what, turn.server, turn.index
     key = what.keys[0]
     stood = [before.leases[key], *(before.stamps[slot] for slot in what.tags)]
     if not all(server.clean(turn.setup, mark, index) for mark in stood):
         return _with_me(turn, step, stamps=())
     at = step.state.server
-    at = at._replace(leases=put(at.leases, key, Lease(index)))
     if not turn.rules.fill_alone:
+        at = at._replace(leases=put(at.leases, key, None))
         for slot in what.tags:
             if not isinstance(at.stamps[slot], int):
                 name = server.fresh(step.state._replace(server=at))
                 at = at._replace(stamps=put(at.stamps, slot, name))
     step = step._replace(state=step.state._replace(server=at))
-    slots = what.tags if turn.rules.fill_before else (*what.tags, *what.carries)
-    return _reads(turn, step, slots)
+    slots = what.tags if turn.rules.fill_before else _slots(turn)
+    step = _reads(turn, step, slots)
+    me = step.state.actors[index]
+    assert isinstance(me, Writer)
+    if any(me.stamps[slot] is None for slot in _slots(turn)):
+        return _with_me(turn, step, stamps=())
+    at = step.state.server
+    at = at._replace(entries=put(at.entries, key, Entry(me.version, me.stamps, before.nodes[0])))
+    return step._replace(state=step.state._replace(server=at))
 
 
 def _with_me(turn: WriteTurn, step: Step, **changes: object) -> Step:
@@ -63,51 +70,21 @@ def _with_me(turn: WriteTurn, step: Step, **changes: object) -> Step:
 def drops_and_learns(turn: WriteTurn, local_half: LocalHalf) -> Step:
     """The local half, which dooms all flights but its own; the clock learns as from a reply, if nothing else has moved."""
     me, what = turn.me, turn.what
-    vouched = bool(me.stamps) and all(me.stamps[slot] is not None for slot in _slots(turn))
     if not me.stamps:
         return local_half(turn, Writer("done", me.floor))
-    step = local_half(turn, me._replace(phase="fills" if vouched else "gives back"))
-    step = _with_me(turn, step, doomed=me.doomed)
+    step = _with_me(turn, local_half(turn, me._replace(phase="lands")), doomed=me.doomed)
     if not me.current:
         return step
     process = step.state.processes[turn.p]
     known = process.known
     for slot in what.tags:
-        known = put(known, slot, me.stamps[slot] if vouched else None)
+        known = put(known, slot, me.stamps[slot])
     processes = put(step.state.processes, turn.p, process._replace(known=known))
     return step._replace(state=step.state._replace(processes=processes))
 
 
 def _slots(turn: WriteTurn) -> tuple[int, ...]:
     return (*turn.what.tags, *turn.what.carries)
-
-
-def fills(turn: WriteTurn) -> Steps:
-    """fill.lua, under the lease that phase 2 left."""
-    me, state, key = turn.me, turn.state, turn.what.keys[0]
-    if turn.rules.fill_stamps == "reread":
-        again = _reads(turn, Step("", state), turn.what.tags).state.actors[turn.index]
-        assert isinstance(again, Writer)
-        me = me._replace(stamps=again.stamps)
-    entry = Entry(me.version, me.stamps, turn.server.nodes[0])
-    kept, waiting, at = server.fill(turn.server, key, turn.index, entry=entry, rules=turn.rules)
-    after = me._replace(phase="lands") if kept else Writer("done", me.floor)
-    step = turn.step(
-        f"fills k{key} with v{me.version}" if kept else "has lost its lease", after, server=at
-    )
-    if turn.setup.wakes:
-        step = step._replace(state=local.wake(step.state, key, waiting))
-    yield step
-
-
-def gives_back(turn: WriteTurn) -> Steps:
-    """A stamp that the value needs is marked: nobody is to wait for the fill."""
-    key = turn.what.keys[0]
-    _, waiting, at = server.fill(turn.server, key, turn.index, entry=None, rules=turn.rules)
-    step = turn.step("gives its lease back", Writer("done", turn.me.floor), server=at)
-    if turn.setup.wakes:
-        step = step._replace(state=local.wake(step.state, key, waiting))
-    yield step
 
 
 def lands(turn: WriteTurn) -> Steps:

@@ -168,11 +168,6 @@ _fill(
     "test_without_the_flag_of_who_ran_out_the_older_row_lands",
 )
 _fill(
-    "fill_stamps",
-    "rereads_its_own_stamps",
-    "test_if_the_stamps_were_read_again_for_the_fill_a_tag_moved_in_between_would_not_count",
-)
-_fill(
     "fill_before",
     "rereads_the_carried_stamps",
     "test_if_the_carried_stamps_were_read_at_the_end_it_is",

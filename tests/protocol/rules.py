@@ -57,7 +57,6 @@ class Rules:
     fill_alone: bool = True  # a writer fills although others' tokens stand
     fill_flags: bool = True  # who ends, or invalidates, flags no token that stands
     run_out_flags: bool = True  # a token that runs out flags none of those that stand
-    fill_stamps: Literal["made", "reread"] = "made"  # the stamps are read again after phase 2
     fill_before: bool = True  # stamps that the write does not move are read at its end
 
     # A cluster: a batch is one command for each node, in any order.

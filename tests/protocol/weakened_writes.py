@@ -172,28 +172,12 @@ caught(
     expects="e",
 )
 caught(
-    "stamps are read again for the fill",
-    FILLS,
-    MOVES_THERE,
-    rules=rule(fill_stamps="reread"),
-    expects="d",
-)
-caught(
     "carried stamps are read at the end",
     *(FILLS_CARRYING, Write(1, tags=(1,))),
     tags=2,
     rules=rule(fill_before=False),
     expects="d",
 )
-caught(
-    "fill without its lease",
-    FILLS,
-    Write(1, (0,)),
-    tags=1,
-    rules=rule(lease_checked=False),
-    expects="d",
-)
-
 # -------------------------------------------------------------------- a cluster
 
 caught(

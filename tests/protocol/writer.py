@@ -155,7 +155,7 @@ def _invalidates(turn: WriteTurn, command: Command) -> Step:
         f"invalidates {_spell(command)}", me._replace(pending=pending), server=state.server
     )
     if turn.what.fills:
-        after = filling.leases(turn, after)
+        after = filling.stores(turn, after)
     last = command in (ALL, TELL) or (turn.rules.prefix_scanned and not pending)
     return after._replace(state=_tell(turn, after.state, 2)) if last else after
 
@@ -205,7 +205,5 @@ PHASES: dict[str, Callable[[WriteTurn], Steps]] = {
     "commits": commits,
     "drops first": drops_first,
     "invalidates": invalidates,
-    "fills": filling.fills,
-    "gives back": filling.gives_back,
     "lands": filling.lands,
 }

@@ -1,10 +1,11 @@
-"""What a mark remembers for the fill after a write: flags, and the lease that phase 2 may leave. On every server.
+"""What a mark remembers for the fill after a write: flags; and what phase 2 stores. On every server.
 
 Marks as such are in test_invalidating_scripts.py.
 """
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from cachewright.redis.scripts import script
 from rig.scripts import CHANNEL, RANDOM, Room, entry
 
-LEASE = 900
+TTL = 5_000
+BEFORE, HEAD = b"before ", b"%029d" % 0
 NAMES = ["e0", "l0", "s0", "t0", "seq"]
 
 
@@ -22,18 +24,26 @@ def mark(room: Room, token: str, *, ms: int = 30_000, how: str = "") -> int:
     return int(room.run("mark", NAMES, *arguments))
 
 
-def end(room: Room, token: str, *, source: bytes | None = None) -> tuple[bool, bool]:
-    """Phase 2 with the wish to fill: whether the key is leased, and whether there is a stamp to embed."""
-    arguments = (1, 1, RANDOM, 60_000, token, room.name(CHANNEL), b"m", LEASE)
+def written(*, embeds: bool = False, ttl: int = TTL) -> bytes:
+    """What the writer of one key asks to be stored. `embeds`: the stamp of the tag, whose beginning the server adds."""
+    data = BEFORE + (HEAD + b":" + RANDOM.encode() if embeds else b"") + b" after"
+    places = struct.pack("<HI", 1, len(BEFORE) + 1) if embeds else b""
+    return struct.pack("<QH", ttl, embeds) + places + struct.pack("<I", len(data)) + data
+
+
+def end(room: Room, token: str, *, source: bytes | None = None, **how: Any) -> tuple[bool, bool]:
+    """Phase 2 with what was written: whether it was stored, and whether there is a stamp to embed."""
+    what = written(**how)
+    arguments = (1, 1, RANDOM, 60_000, token, room.name(CHANNEL), b"m", what)
     if source is not None:
         keys = [room.name(name) for name in NAMES]
         reply: Any = room.client.eval(source.decode(), len(keys), *keys, *arguments)
     else:
         reply = room.run("invalidate", NAMES, *arguments)
-    lease, stamp = reply
-    assert lease in (b"", token.encode())
+    stored, stamp = reply
+    assert stored == (room.get("e0") is not None)
     assert stamp in (b"", room.get("t0"))
-    return bool(lease), bool(stamp)
+    return bool(stored), bool(stamp)
 
 
 def invalidate(room: Room, token: str = "") -> None:
@@ -49,24 +59,47 @@ def store(room: Room) -> int:
 CAN, CANNOT = (True, True), (False, False)
 
 
-def test_a_writer_that_was_alone_gets_a_lease_and_its_own_stamp(room: Room) -> None:
+def test_what_a_writer_that_was_alone_has_written_is_stored_with_its_own_stamp(room: Room) -> None:
+    mark(room, "a")
+    assert end(room, "a", embeds=True) == CAN
+    stamp = room.get("t0")
+    assert room.get("e0") == BEFORE + stamp + b" after"
+    assert 0 < room.left("e0") <= TTL
+    assert (room.get("l0"), room.get("s0")) == (None, None)
+    number, lineage, random = stamp.split(b":")
+    assert (b"%d:%b" % (int(number), lineage), random) == (room.get("seq"), RANDOM.encode())
+
+
+def test_what_embeds_a_stamp_that_others_mark_is_not_stored(room: Room) -> None:
+    mark(room, "a")
+    room.mark("t0", "b")
+    assert end(room, "a", embeds=True) == CANNOT
+    mark(room, "a")
+    room.mark("t0", "b")
+    assert end(room, "a") == (True, False), "what does not embed it is"
+
+
+def test_a_ttl_of_nothing_stores_nothing(room: Room) -> None:
+    mark(room, "a")
+    assert end(room, "a", ttl=0) == (False, True)
+
+
+def test_a_mark_destroys_what_was_stored(room: Room) -> None:
     mark(room, "a")
     assert end(room, "a") == CAN
-    assert room.get("l0") == b"a"
-    assert 0 < room.left("l0") <= LEASE
-    assert room.get("t0") == room.get("seq") + b":" + RANDOM.encode()
-    assert room.get("s0") is None
+    mark(room, "b")
+    assert room.get("e0") is None
 
 
-def test_its_lease_is_one_that_a_fill_accepts_and_a_mark_revokes(room: Room) -> None:
-    for revoked in (False, True):
-        mark(room, "a")
-        assert end(room, "a") == CAN
-        if revoked:
-            mark(room, "b")
-        filled = room.run("fill", ["e0", "l0"], room.name("wake:"), "a", b"data", 5_000, b"m")
-        assert filled == [not revoked]
-        assert (room.get("e0") is None) == revoked
+def test_each_of_many_keys_is_judged_for_itself(room: Room) -> None:
+    names = ["e0", "l0", "s0", "e1", "l1", "s1", "t0", "seq"]
+    channel = room.name(CHANNEL)
+    room.run("mark", names, 2, 1, RANDOM, 60_000, "a", channel, b"m", 30_000, "")
+    room.client.delete(room.name("l0"))
+    both = written(embeds=True) + written()
+    reply = room.run("invalidate", names, 2, 1, RANDOM, 60_000, "a", channel, b"m", both)
+    assert reply == [0, 1, room.get("t0")]
+    assert (room.get("e0"), room.get("e1")) == (None, BEFORE + b" after")
 
 
 def test_the_first_of_two_to_end_fills_nothing_and_flags_the_other(room: Room) -> None:

@@ -1,7 +1,7 @@
 # A write that leaves what it has written in the cache.
-"""The fill after a write: phase 2 turns the writer's mark into a lease, and the writer fills under it as a load would.
+"""The fill after a write: phase 2 stores what was written, in the step that ends the writer's mark.
 
-Invariant (design rules 3 to 5; tests/patterns/_async/test_write_through.py, tests/redis and tests/protocol would catch
+Invariant (design rules 3 to 5; tests/patterns/_async/test_filling.py, tests/redis and tests/protocol would catch
 its loss): *at the instant of its phase 2 the source holds what the writer wrote*, so that the fill is that of a load
 which began and ended at that instant, and every rule for loads holds for it from there on. Four things make it so:
 - the writer's token has stood in every mark since before the commit, unbroken: one that ran out, was evicted, or had to
@@ -9,15 +9,17 @@ which began and ended at that instant, and every rule for loads holds for it fro
 - it stands alone. Who commits later has marked before, and its token stands there, or has been there: then
 - the token is flagged. Whoever ends, invalidates, or wants to store while it stands flags it, and so does a token that
   runs out without an end, since its writer may have died after its commit;
-- marks and phase 2 are of one node: a replica that took over may have lost the flag.
-The stamps that phase 2 makes are those it returns, never read again: who marks later destroys them, and the fill is dead
-on arrival. Stamps of tags that the write does not move, such as the namespace's, are read with the mark, before the
-commit: what was invalidated since by them is not filled. Rows need no lock in the source for this; where several
+- marks and phase 2 are of one node: a replica that took over may have lost the flag. What is stored carries the node of
+  the marks, and at another it is nobody's.
+The stamps that phase 2 makes are put into the bytes by the server, in the same step: who marks later destroys them, and
+the entry with them. Stamps of tags that the write does not move, such as the namespace's, are read with the mark, before
+the commit: what was invalidated since by them is not filled. Rows need no lock in the source for this; where several
 writers of a row overlap, nobody fills.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self
@@ -26,21 +28,16 @@ from cachewright._async.engine import AsyncEngine
 from cachewright._async.leases import AsyncLeases
 from cachewright._async.loading import AsyncLoader
 from cachewright._async.redis import AsyncRedisStore
-from cachewright._async.sending import Leased
+from cachewright._async.sending import Leased, Ready
 from cachewright._async.writing import AsyncWriting
 from cachewright.core.entry import Stamps
 from cachewright.core.loading import Load, Mode, mode_of
-from cachewright.core.policy import Seconds
+from cachewright.core.policy import Lifetime, Seconds
 from cachewright.core.reads import Read
+from cachewright.core.tags import stamp_to_come
 from cachewright.errors import RemoteError
-from cachewright.redis import messages, wire
-from cachewright.redis.replies import Acquired, Ask
-
-LEASE = 1.0
-"""Seconds for which readers wait, at most, for the fill of a writer that has ended and dies before it fills.
-
-Less where calls have smaller budgets: the fill is one call.
-"""
+from cachewright.redis import wire
+from cachewright.redis.replies import Acquired, Ask, Ended
 
 
 class AsyncFillingWrite(AsyncWriting):
@@ -69,6 +66,7 @@ class AsyncFillingWrite(AsyncWriting):
         self._reads = reads
         self._values: dict[str, Any] = {}
         self._cost = 0.0
+        self._moved = frozenset(tags)
         self._before: Stamps = {}
         self._node = b""
         """Where the marks are; b"" if they are not, or not without a gap."""
@@ -170,9 +168,11 @@ class AsyncFillingWrite(AsyncWriting):
     async def _fill_there(self, store: AsyncRedisStore) -> None:
         engine = self._engine
         engine.stats.count("invalidations")
+        random = secrets.token_hex(12)
+        ready = await self._ready(store, random)
         issued, unmoved, ours = engine.tags.epoch, False, 0
         try:
-            leased, stamps, node = await self._end_at(store)
+            stored, stamps, node = await self._end_at(store, ready, random)
         except BaseException:  # a caller that is cancelled has not told the server either
             store.repairs.add(self._keys, self._tags, self._token)
             raise
@@ -183,43 +183,70 @@ class AsyncFillingWrite(AsyncWriting):
                 ours = engine.tags.epoch
         if unmoved:  # as the reply to a read would teach: nothing was heard since this was asked
             engine.tags.learn(ours, stamps)
-        await self._keep(
-            store, leased, {**self._before, **stamps} if node == self._node else {}, node
-        )
+        self._land(ready, stored if node == self._node else set(), stamps)
 
-    async def _end_at(self, store: AsyncRedisStore) -> tuple[set[str], Stamps, bytes]:
-        """invalidate.lua: the keys that may be filled, the stamps that may be embedded, and the node."""
-        lease = min(LEASE, 2 * self._engine.policy.timeouts.call)
-        replies = await store.ask(
-            store.commands.endings(self._keys, self._tags, token=self._token, lease=lease)
-        )
-        leased: set[str] = set()
-        stamps: Stamps = {}
-        with wire.making_sense():
-            portions = messages.batches(self._keys, self._tags)
-            for (keys, tags), value in zip(portions, replies.values, strict=True):
-                texts = _good(value)
-                leased.update(k for k, text in zip(keys, texts, strict=False) if text)
-                stamps |= _stamped(tags, texts[len(keys) :], replies.node)
-        return leased, stamps, replies.node
-
-    async def _keep(
-        self, store: AsyncRedisStore, leased: set[str], stamps: Stamps, node: bytes
-    ) -> None:
-        """Fill what was leased; a lease whose value some stamp does not vouch for is given back."""
+    async def _ready(self, store: AsyncRedisStore, random: str) -> list[Ready]:
+        """What was committed, as entries whose stamps are known but for those that the end will make."""
+        moved = dict.fromkeys(self._tags, stamp_to_come(random, self._node))
+        stamps = {**self._before, **moved}
         items = [
             Leased(
                 read,
                 flight,
                 Ask(key=read.key, tags=read.tags, token=self._token),
-                Acquired("lease", node, {tag: stamps.get(tag) for tag in read.tags}, b""),
+                Acquired("lease", self._node, {tag: stamps.get(tag) for tag in read.tags}, b""),
             )
             for read, flight in zip(self._reads, self._flights, strict=True)
-            if read.key in leased and read.key in self._values
+            if read.key in self._values
         ]
         values = [self._values[item.read.key] for item in items]
-        if items:
-            await self._loader.keep(store, items, self._load(), values=values, cost=self._cost)
+        try:
+            landings = self._loader.landings(
+                items, self._load(), values=values, cost=self._cost, late={}
+            )
+            return await self._loader.packed(store, landings) if landings else []
+        except BaseException:  # a policy's own function, say: the write has to end all the same
+            await self._engine.invalidate(self._keys, self._tags, token=self._token)
+            raise
+
+    async def _end_at(
+        self, store: AsyncRedisStore, ready: Sequence[Ready], random: str
+    ) -> tuple[set[str], Stamps, bytes]:
+        """invalidate.lua: the keys that were stored, the stamps that were made, and the node."""
+        there = {item.read.key: (item.read, data, life) for item, _, data, life in ready}
+        marker = stamp_to_come(random, self._node)
+        ended = [
+            self._ended(*there[key], marker) if key in there else Ended(key) for key in self._keys
+        ]
+        calls = store.commands.endings(ended, self._tags, token=self._token, random=random)
+        replies = await store.ask([command for _, _, command in calls])
+        stored: set[str] = set()
+        stamps: Stamps = {}
+        with wire.making_sense():
+            for (keys, tags, _), value in zip(calls, replies.values, strict=True):
+                said = _good(value)
+                stored.update(key for key, done in zip(keys, said, strict=False) if done == 1)
+                stamps |= _stamped(tags, said[len(keys) :], replies.node)
+        return stored, stamps, replies.node
+
+    def _ended(self, read: Read, data: bytes, life: Lifetime, marker: bytes) -> Ended:
+        places: dict[str, int] = {}
+        at = 0
+        for tag in read.tags if data else ():
+            if tag in self._moved:
+                at = data.find(marker, at) + 1
+                places[tag] = at
+        return Ended(read.key, data, life.window or life.usable, places)
+
+    def _land(self, ready: Sequence[Ready], stored: set[str], stamps: Stamps) -> None:
+        """Into L1 what the server has stored, with the stamps that it has made."""
+        engine = self._engine
+        engine.stats.count("fills", len(stored))
+        for _, landing, _, _ in ready:
+            landing.entry.stamps = {
+                tag: stamps.get(tag, stamp) for tag, stamp in landing.entry.stamps.items()
+            }
+        self._loader.landed(ready, [item.read.key in stored for item, _, _, _ in ready])
 
     def _load(self) -> Load:
         return Load((), self._engine.domain, None)

@@ -19,7 +19,7 @@ from cachewright._async.flights import Flight
 from cachewright._async.leases import AsyncLeases
 from cachewright._async.looking import AsyncLooker, Landing
 from cachewright._async.redis import AsyncRedisStore
-from cachewright._async.sending import AsyncSender, Leased
+from cachewright._async.sending import AsyncSender, Leased, Ready
 from cachewright._waits import aio
 from cachewright.core.entry import ALWAYS, CachedError, Entry, Stamps
 from cachewright.core.envelope import FILL_BYTES
@@ -182,7 +182,23 @@ class AsyncLoader:
     ) -> list[Landing]:
         """Store what one load brought, here and at the server, where everything about it is vouched for."""
         late = await self._late_stamps(store, load, leased)
-        landings: list[tuple[Leased, Landing, Lifetime]] = []
+        landings = self.landings(leased, load, values=values, cost=cost, late=late)
+        ready = await self._sender.packed(store, landings)
+        stored = await self._sender.fill(store, ready)
+        self.landed(ready, stored)
+        return [landing for _, landing, _, _ in ready]
+
+    def landings(
+        self,
+        leased: Sequence[Leased],
+        load: Load,
+        *,
+        values: Sequence[Any],
+        cost: float,
+        late: Stamps | None,
+    ) -> list[tuple[Leased, Landing, Lifetime]]:
+        """What each key comes to, with the stamps that vouch for it; `late` None: nothing does."""
+        found: list[tuple[Leased, Landing, Lifetime]] = []
         random = secrets.token_bytes(FILL_BYTES * len(leased))
         for n, (item, value) in enumerate(zip(leased, values, strict=True)):
             life = self._life(item.read, value)
@@ -194,15 +210,22 @@ class AsyncLoader:
                 item.read, value, life, stamps=stamps or {}, cost=cost, fill=fill
             )
             landing = Landing(entry, stamps if life.fresh > 0 else None, loaded=True)
-            landings.append((item, landing, life))
-        ready = await self._sender.packed(store, landings)
-        stored = await self._sender.fill(store, ready)
+            found.append((item, landing, life))
+        return found
+
+    async def packed(
+        self, store: AsyncRedisStore, landings: Sequence[tuple[Leased, Landing, Lifetime]]
+    ) -> list[Ready]:
+        """With their bytes, b"" for what cannot be stored; what the keys hold is left as it is."""
+        return await self._sender.packed(store, landings, drop=False)
+
+    def landed(self, ready: Sequence[Ready], stored: Sequence[bool]) -> None:
+        """Into L1 what the server has stored."""
         for (item, landing, data, life), kept in zip(ready, stored, strict=True):
             if kept and not (life.window and item.read.policy.l1_ttl is None):
                 self._looker.land(item.flight, landing.entry, len(data), policy=item.read.policy)
             elif not kept:
                 landing.stamps = None
-        return [landing for _, landing, _, _ in ready]
 
     async def _late_stamps(
         self, store: AsyncRedisStore, load: Load, leased: Sequence[Leased]

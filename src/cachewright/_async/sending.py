@@ -46,9 +46,13 @@ class AsyncSender:
         self._engine = engine
 
     async def packed(
-        self, store: AsyncRedisStore, landings: Sequence[tuple[Leased, Landing, Lifetime]]
+        self,
+        store: AsyncRedisStore,
+        landings: Sequence[tuple[Leased, Landing, Lifetime]],
+        *,
+        drop: bool = True,
     ) -> list[Ready]:
-        """With the bytes to fill each key with, b"" to give its lease back."""
+        """With the bytes to fill each key with, b"" to give its lease back. `drop`: for those, also what the keys hold."""
         covered = [(landing.stamps, life.usable) for _, landing, life in landings if landing.stamps]
         if covered and store.outlive(max(usable for _, usable in covered)):
             await self._renew_stamps(
@@ -60,7 +64,7 @@ class AsyncSender:
             (item, landing, self._pack(item, landing, life, now=now, unstorable=unstorable), life)
             for item, landing, life in landings
         ]
-        if unstorable:
+        if unstorable and drop:
             # What the keys held is older than what was just loaded and cannot be stored.
             await self._engine.invalidate(unstorable, [])
         return ready

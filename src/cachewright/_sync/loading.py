@@ -19,7 +19,7 @@ from cachewright._sync.flights import Flight
 from cachewright._sync.leases import Leases
 from cachewright._sync.looking import Looker, Landing
 from cachewright._sync.redis import RedisStore
-from cachewright._sync.sending import Sender, Leased
+from cachewright._sync.sending import Sender, Leased, Ready
 from cachewright._waits import threads
 from cachewright.core.entry import ALWAYS, CachedError, Entry, Stamps
 from cachewright.core.envelope import FILL_BYTES
@@ -182,7 +182,23 @@ class Loader:
     ) -> list[Landing]:
         """Store what one load brought, here and at the server, where everything about it is vouched for."""
         late = self._late_stamps(store, load, leased)
-        landings: list[tuple[Leased, Landing, Lifetime]] = []
+        landings = self.landings(leased, load, values=values, cost=cost, late=late)
+        ready = self._sender.packed(store, landings)
+        stored = self._sender.fill(store, ready)
+        self.landed(ready, stored)
+        return [landing for _, landing, _, _ in ready]
+
+    def landings(
+        self,
+        leased: Sequence[Leased],
+        load: Load,
+        *,
+        values: Sequence[Any],
+        cost: float,
+        late: Stamps | None,
+    ) -> list[tuple[Leased, Landing, Lifetime]]:
+        """What each key comes to, with the stamps that vouch for it; `late` None: nothing does."""
+        found: list[tuple[Leased, Landing, Lifetime]] = []
         random = secrets.token_bytes(FILL_BYTES * len(leased))
         for n, (item, value) in enumerate(zip(leased, values, strict=True)):
             life = self._life(item.read, value)
@@ -194,15 +210,22 @@ class Loader:
                 item.read, value, life, stamps=stamps or {}, cost=cost, fill=fill
             )
             landing = Landing(entry, stamps if life.fresh > 0 else None, loaded=True)
-            landings.append((item, landing, life))
-        ready = self._sender.packed(store, landings)
-        stored = self._sender.fill(store, ready)
+            found.append((item, landing, life))
+        return found
+
+    def packed(
+        self, store: RedisStore, landings: Sequence[tuple[Leased, Landing, Lifetime]]
+    ) -> list[Ready]:
+        """With their bytes, b"" for what cannot be stored; what the keys hold is left as it is."""
+        return self._sender.packed(store, landings, drop=False)
+
+    def landed(self, ready: Sequence[Ready], stored: Sequence[bool]) -> None:
+        """Into L1 what the server has stored."""
         for (item, landing, data, life), kept in zip(ready, stored, strict=True):
             if kept and not (life.window and item.read.policy.l1_ttl is None):
                 self._looker.land(item.flight, landing.entry, len(data), policy=item.read.policy)
             elif not kept:
                 landing.stamps = None
-        return [landing for _, landing, _, _ in ready]
 
     def _late_stamps(
         self, store: RedisStore, load: Load, leased: Sequence[Leased]

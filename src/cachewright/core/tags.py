@@ -20,6 +20,14 @@ from cachewright.core.keys import as_key, spell
 NAMESPACE = "n:"
 """The tag on every entry of a namespace; `clear()` moves its stamp."""
 
+PLACEHOLDER = b"%016d:%b" % (0, b"0" * 12)
+"""Where the server writes number and lineage of a stamp into an entry that was packed before the stamp was made."""
+
+
+def stamp_to_come(random: str, node: bytes) -> bytes:
+    """The stamp that the server will make of this random text, as an entry embeds it beforehand."""
+    return b"%b:%b@%b" % (PLACEHOLDER, random.encode(), node)
+
 
 def user_tag(tag: str | tuple[object, ...]) -> str:
     """A tag that the application named; tuples are spelled as keys are, so `("row", 7)` is `row:7`."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 
 from cachewright.core.keys import KeySpace
 from cachewright.redis import messages
-from cachewright.redis.replies import Ask, Fill
+from cachewright.redis.replies import Ask, Ended, Fill
 from cachewright.redis.scripts import FENCED, script
 from cachewright.redis.wire import DEADLINE, Command
 
 DAY_MS = 86_400_000
+_LIFE, _PLACE, _SIZE = struct.Struct("<QH"), struct.Struct("<HI"), struct.Struct("<I")
 
 
 class Commands:
@@ -85,10 +87,30 @@ class Commands:
         return self._changes("invalidate", keys, tags, token, "")
 
     def endings(
-        self, keys: Sequence[str], tags: Sequence[str], *, token: str, lease: float
-    ) -> list[Command]:
-        """The same, and the writer gets leases of so many seconds to fill the keys with what it has written."""
-        return self._changes("invalidate", keys, tags, token, round(lease * 1000))
+        self, ended: Sequence[Ended], tags: Sequence[str], *, token: str, random: str
+    ) -> list[tuple[list[str], list[str], Command]]:
+        """The same with the entries of what was written: (keys, tags, command) for each call.
+
+        `random`: of the stamps that the server makes. A tag that an entry embeds moves in the call that stores it.
+        """
+        found = []
+        for some, others in messages.endings(ended, tags):
+            keys, numbers = [each.key for each in some], {tag: n for n, tag in enumerate(others, 1)}
+            blob = b"".join([part for each in some for part in _written(each, numbers)])
+            command = self.run(
+                "invalidate",
+                self.names(keys, others),
+                len(keys),
+                len(others),
+                random,
+                self.stamp_ms,
+                token,
+                self.keys.bus,
+                self.message(keys, others),
+                blob,
+            )
+            found.append((keys, others, command))
+        return found
 
     def marks(
         self,
@@ -122,3 +144,13 @@ class Commands:
             )
             for some, others in messages.batches(keys, tags)
         ]
+
+
+def _written(ended: Ended, numbers: Mapping[str, int]) -> Iterator[bytes]:
+    """One key as invalidate.lua reads it."""
+    ttl = max(1, round(ended.ttl * 1000)) if ended.data else 0
+    yield _LIFE.pack(ttl, len(ended.places))
+    for tag, place in ended.places.items():
+        yield _PLACE.pack(numbers[tag], place)
+    yield _SIZE.pack(len(ended.data))
+    yield ended.data

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
+from cachewright.redis.replies import Ended
+
 VERSION = 1
 MAX_BYTES = 1 << 20
 BATCH = 500
@@ -108,3 +110,30 @@ def batches(keys: Sequence[str], tags: Sequence[str]) -> Iterator[tuple[list[str
         size += 4 * len(name)
         count += 1
     yield portion
+
+
+def endings(ended: Sequence[Ended], tags: Sequence[str]) -> Iterator[tuple[list[Ended], list[str]]]:
+    """The same for keys with their bytes: the tags that an entry embeds are in its portion, the others at the end."""
+    rows: list[Ended] = []
+    moved: dict[str, None] = {}
+    size = 0
+    for each in ended:
+        more = len(each.data) + 4 * sum(map(len, (each.key, *each.places)))
+        full = len(rows) + len(moved) + 1 + len(each.places) > BATCH
+        if rows and (full or size + more > MAX_BYTES // 2):
+            yield rows, list(moved)
+            rows, moved, size = [], {}, 0
+        rows.append(each)
+        moved |= dict.fromkeys(each.places)
+        size += more
+    embedded = {tag for each in ended for tag in each.places}
+    rest = [tag for tag in tags if tag not in embedded]
+    if (
+        len(rows) + len(moved) + len(rest) <= BATCH
+        and size + 4 * sum(map(len, rest)) <= MAX_BYTES // 2
+    ):
+        yield rows, [*moved, *rest]
+        return
+    yield rows, list(moved)
+    for _, some in batches([], rest):
+        yield [], some

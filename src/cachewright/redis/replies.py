@@ -84,3 +84,16 @@ def acquired(
     elif got.outcome == "held":
         got.left = max(reply[1], 0) / 1000
     return got
+
+
+@dataclass(slots=True)
+class Ended:
+    """One key of a write that ends. `data`: its bytes, b"" for what is not stored; `ttl` in seconds.
+
+    `places`: where in the bytes, from 1, the stamp of a tag begins that the same call moves.
+    """
+
+    key: str
+    data: bytes = b""
+    ttl: float = 0.0
+    places: Mapping[str, int] = field(default_factory=dict)

@@ -15,11 +15,12 @@ from patterns._async import weakened_fills
 from patterns._async.meeting import AsyncPair, AsyncWriter, orders
 
 from cachewright import MISSING, AsyncCache
-from cachewright._async import filling
 from cachewright._async.filling import AsyncFillingWrite
-from cachewright._async.loading import AsyncLoader
+from cachewright._async.flights import AsyncFlights
 from cachewright._waits import aio
+from cachewright.core.tags import TagClock
 from cachewright.embedded import EmbeddedServer
+from cachewright.errors import RemoteTimeout
 from rig.servers import Raw
 
 Patch = pytest.MonkeyPatch
@@ -183,23 +184,24 @@ async def test_if_the_carried_stamps_were_read_at_the_end_it_is(
     assert await writer_and_stranger(valkey.url, namespace, tell)
 
 
-# -------------------------------------------------------------------- between phase 2 and the fill
+# -------------------------------------------------------------------- between phase 2 and memory
 
 
 class Paused:
-    """Writers stop between their phase 2 and their fill until the gate is open."""
+    """Writers stop between their phase 2 at the server and their own memory until the gate is open."""
 
-    def __init__(self, patch: Patch, at: Any = AsyncLoader.keep) -> None:
+    def __init__(self, patch: Patch) -> None:
         self.gate, self.reached = aio.Event(), aio.Event()
-        paused = self
+        paused, end_at = self, AsyncFillingWrite._end_at
 
-        async def wait(*about: Any, **how: Any) -> Any:
-            paused.reached.set()
-            assert await paused.gate.wait(20.0)
-            return await at(*about, **how)
+        async def wait(write: AsyncFillingWrite, *about: Any) -> Any:
+            ended = await end_at(write, *about)
+            if write._values:
+                paused.reached.set()
+                assert await paused.gate.wait(20.0)
+            return ended
 
-        owner = AsyncLoader if at is AsyncLoader.keep else AsyncFillingWrite
-        patch.setattr(owner, "keep" if owner is AsyncLoader else "_keep", wait)
+        patch.setattr(AsyncFillingWrite, "_end_at", wait)
 
 
 async def another_writer(pair: AsyncPair) -> None:
@@ -223,7 +225,7 @@ async def by_hand_then(tell: Any, pair: AsyncPair) -> None:
 
 
 @pytest.mark.parametrize("tell", [None, *WAYS], ids=lambda it: getattr(it, "__name__", "writer"))
-async def test_what_happens_between_the_end_and_the_fill_wins(
+async def test_what_happens_between_the_end_and_its_own_memory_wins(
     server: EmbeddedServer, namespace: str, monkeypatch: Patch, tell: Any
 ) -> None:
     async with AsyncPair(server.url, namespace) as pair:
@@ -236,37 +238,36 @@ async def test_what_happens_between_the_end_and_the_fill_wins(
         assert not await pair.wrong()
 
 
-async def test_if_the_stamps_were_read_again_for_the_fill_a_tag_moved_in_between_would_not_count(
+async def test_if_what_is_doomed_landed_the_older_row_would_stay_in_memory(
     valkey: EmbeddedServer, namespace: str, monkeypatch: Patch
 ) -> None:
-    weakened_fills.rereads_its_own_stamps(monkeypatch)
-    paused = Paused(monkeypatch, AsyncFillingWrite._keep)
+    """The control."""
+    monkeypatch.setattr(AsyncFlights, "_doom", staticmethod(lambda flight: None))
+    monkeypatch.setattr(TagClock, "matches", lambda clock, stamps: True)
+    monkeypatch.setattr(TagClock, "renew", lambda clock, entry: True)
     async with AsyncPair(valkey.url, namespace) as pair:
-        put = AsyncStep(pair.doors[0].put, {"id": 1, "name": "Ada"})
-        await until(paused.reached.is_set)
-        await by_hand_then(by_tag, pair)
-        paused.gate.set()
-        await put.result()
-        assert await pair.wrong()
-
-
-async def test_a_reader_in_between_waits_for_the_fill_instead_of_loading(
-    server: EmbeddedServer, namespace: str, monkeypatch: Patch
-) -> None:
-    async with AsyncPair(server.url, namespace, call=10.0) as pair:
-        monkeypatch.setattr(filling, "LEASE", 20.0)  # however slow this machine is
         paused = Paused(monkeypatch)
         put = AsyncStep(pair.doors[0].put, {"id": 1, "name": "Ada"})
         await until(paused.reached.is_set)
-        reads = [AsyncStep(door.get, 1) for door in pair.doors]
-        flights = [cache.engine.flights for cache in pair.caches]
-        await until(
-            lambda: all(any(f.woken for f in it._flying.get("users:1", ())) for it in flights)
-        )
+        heard = pair.caches[0].stats().heard
+        await by_hand_then(by_tag, pair)
+        await until(lambda: pair.caches[0].stats().heard > heard)
         paused.gate.set()
-        assert await put.result() == pair.source.rows[1]
-        for read in reads:
-            assert await read.result() == pair.source.rows[1]
+        await put.result()
+        assert await pair.caches[0].get(pair.doors[0].key(1)) != pair.source.rows[1]
+
+
+async def test_nobody_finds_nothing_after_the_end(
+    server: EmbeddedServer, namespace: str, monkeypatch: Patch
+) -> None:
+    """The step that ends the mark stores the row: a reader elsewhere has it before the writer has heard so."""
+    async with AsyncPair(server.url, namespace) as pair:
+        paused = Paused(monkeypatch)
+        put = AsyncStep(pair.doors[0].put, {"id": 1, "name": "Ada"})
+        await until(paused.reached.is_set)
+        assert await pair.doors[1].get(1) == pair.source.rows[1]
+        paused.gate.set()
+        assert await put.result() == await pair.doors[0].get(1) == pair.source.rows[1]
         assert "load" not in pair.source.log
 
 
@@ -364,27 +365,74 @@ async def test_if_the_gap_went_unnoticed_the_older_row_would_land(
         assert await after_a_gap(pair, raw(valkey))
 
 
-async def test_what_was_marked_at_another_node_is_not_filled_and_its_lease_is_given_back(
-    server: EmbeddedServer, namespace: str, raw: Raw
+async def test_what_was_marked_at_another_node_is_nobodys_at_this_one(
+    server: EmbeddedServer, namespace: str
 ) -> None:
     async with AsyncPair(server.url, namespace) as pair:
         writer = AsyncWriter(pair, 0, "Ada")
         await writer.mark()
         await writer.commit()
         assert writer._commit is not None
-        writer._commit._write._node = b"the node before the failover"
+        writer._commit._write._node = b"failed over from"
         await writer.end()
         assert await pair.cached() == [MISSING] * 4
-        assert not raw(server).exists(pair.caches[0].engine.keys.lease("users:1"))
 
 
-async def test_a_writer_that_dies_before_its_fill_costs_a_short_wait(
+async def test_a_writer_that_dies_before_its_end_costs_misses_only(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    async with AsyncPair(server.url, namespace) as pair:
+        writer = AsyncWriter(pair, 0, "Ada")
+        await writer.mark()
+        await writer.commit()
+        assert await pair.doors[1].get(1) == pair.source.rows[1]
+        assert await pair.cached() == [MISSING] * 4
+
+
+async def test_an_end_whose_reply_is_lost_leaves_the_row_or_nothing_and_is_repaired(
     server: EmbeddedServer, namespace: str, monkeypatch: Patch
 ) -> None:
-    async def die(self: AsyncFillingWrite, *_: Any) -> None:
-        """Does nothing any more."""
-
-    monkeypatch.setattr(AsyncFillingWrite, "_keep", die)
     async with AsyncPair(server.url, namespace) as pair:
-        await pair.doors[0].put({"id": 1, "name": "Ada"})
+        end_at = AsyncFillingWrite._end_at
+
+        async def unheard(*about: Any) -> Any:
+            await end_at(*about)
+            raise RemoteTimeout("the reply is lost")
+
+        monkeypatch.setattr(AsyncFillingWrite, "_end_at", unheard)
+        row = await pair.doors[0].put({"id": 1, "name": "Ada"})
+        assert pair.caches[0].stats().pending_repairs > 0
+        assert await pair.caches[1].get(pair.doors[1].key(1), verify=True) in (row, MISSING)
+        await pair.source.save({"id": 1, "name": "by hand"})
+        await by_key(pair)
+        assert not await pair.wrong()
+        assert pair.caches[0].stats().pending_repairs == 0
+
+
+async def test_a_life_that_cannot_be_told_ends_the_write_and_reaches_the_caller(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    """The policy's own function raises, when the source has committed: the marks must not stay."""
+
+    def no_life(_: Any) -> float:
+        raise LookupError("whose life?")
+
+    async with AsyncPair(server.url, namespace) as pair:
+        pair.doors[0].policy = pair.caches[0].policy.but(ttl=no_life)
+        with pytest.raises(LookupError):
+            await pair.doors[0].put({"id": 1, "name": "Ada"})
         assert await pair.doors[1].get(1) == pair.source.rows[1]
+        assert await pair.caches[1].get(pair.doors[1].key(1)) == pair.source.rows[1], "no mark"
+
+
+@pytest.mark.parametrize("count", [3, 240, 600])
+async def test_many_rows_are_filled_whatever_their_number(
+    server: EmbeddedServer, namespace: str, count: int
+) -> None:
+    """In several calls of the script, each with the tags that its entries embed."""
+    async with AsyncPair(server.url, namespace) as pair:
+        ids = range(1, count + 1)
+        rows = await pair.doors[0].put_many([{"id": n, "name": f"row {n}"} for n in ids])
+        assert pair.caches[0].stats().fills == count
+        keys = [pair.doors[1].key(n) for n in ids]
+        assert await pair.caches[1].get_many(keys) == dict(zip(keys, rows, strict=True))

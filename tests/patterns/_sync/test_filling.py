@@ -15,11 +15,12 @@ from patterns._sync import weakened_fills
 from patterns._sync.meeting import Pair, Writer, orders
 
 from cachewright import MISSING, Cache
-from cachewright._sync import filling
 from cachewright._sync.filling import FillingWrite
-from cachewright._sync.loading import Loader
+from cachewright._sync.flights import Flights
 from cachewright._waits import threads
+from cachewright.core.tags import TagClock
 from cachewright.embedded import EmbeddedServer
+from cachewright.errors import RemoteTimeout
 from rig.servers import Raw
 
 Patch = pytest.MonkeyPatch
@@ -183,23 +184,24 @@ def test_if_the_carried_stamps_were_read_at_the_end_it_is(
     assert writer_and_stranger(valkey.url, namespace, tell)
 
 
-# -------------------------------------------------------------------- between phase 2 and the fill
+# -------------------------------------------------------------------- between phase 2 and memory
 
 
 class Paused:
-    """Writers stop between their phase 2 and their fill until the gate is open."""
+    """Writers stop between their phase 2 at the server and their own memory until the gate is open."""
 
-    def __init__(self, patch: Patch, at: Any = Loader.keep) -> None:
+    def __init__(self, patch: Patch) -> None:
         self.gate, self.reached = threads.Event(), threads.Event()
-        paused = self
+        paused, end_at = self, FillingWrite._end_at
 
-        def wait(*about: Any, **how: Any) -> Any:
-            paused.reached.set()
-            assert paused.gate.wait(20.0)
-            return at(*about, **how)
+        def wait(write: FillingWrite, *about: Any) -> Any:
+            ended = end_at(write, *about)
+            if write._values:
+                paused.reached.set()
+                assert paused.gate.wait(20.0)
+            return ended
 
-        owner = Loader if at is Loader.keep else FillingWrite
-        patch.setattr(owner, "keep" if owner is Loader else "_keep", wait)
+        patch.setattr(FillingWrite, "_end_at", wait)
 
 
 def another_writer(pair: Pair) -> None:
@@ -223,7 +225,7 @@ def by_hand_then(tell: Any, pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("tell", [None, *WAYS], ids=lambda it: getattr(it, "__name__", "writer"))
-def test_what_happens_between_the_end_and_the_fill_wins(
+def test_what_happens_between_the_end_and_its_own_memory_wins(
     server: EmbeddedServer, namespace: str, monkeypatch: Patch, tell: Any
 ) -> None:
     with Pair(server.url, namespace) as pair:
@@ -236,37 +238,36 @@ def test_what_happens_between_the_end_and_the_fill_wins(
         assert not pair.wrong()
 
 
-def test_if_the_stamps_were_read_again_for_the_fill_a_tag_moved_in_between_would_not_count(
+def test_if_what_is_doomed_landed_the_older_row_would_stay_in_memory(
     valkey: EmbeddedServer, namespace: str, monkeypatch: Patch
 ) -> None:
-    weakened_fills.rereads_its_own_stamps(monkeypatch)
-    paused = Paused(monkeypatch, FillingWrite._keep)
+    """The control."""
+    monkeypatch.setattr(Flights, "_doom", staticmethod(lambda flight: None))
+    monkeypatch.setattr(TagClock, "matches", lambda clock, stamps: True)
+    monkeypatch.setattr(TagClock, "renew", lambda clock, entry: True)
     with Pair(valkey.url, namespace) as pair:
-        put = Step(pair.doors[0].put, {"id": 1, "name": "Ada"})
-        until(paused.reached.is_set)
-        by_hand_then(by_tag, pair)
-        paused.gate.set()
-        put.result()
-        assert pair.wrong()
-
-
-def test_a_reader_in_between_waits_for_the_fill_instead_of_loading(
-    server: EmbeddedServer, namespace: str, monkeypatch: Patch
-) -> None:
-    with Pair(server.url, namespace, call=10.0) as pair:
-        monkeypatch.setattr(filling, "LEASE", 20.0)  # however slow this machine is
         paused = Paused(monkeypatch)
         put = Step(pair.doors[0].put, {"id": 1, "name": "Ada"})
         until(paused.reached.is_set)
-        reads = [Step(door.get, 1) for door in pair.doors]
-        flights = [cache.engine.flights for cache in pair.caches]
-        until(
-            lambda: all(any(f.woken for f in it._flying.get("users:1", ())) for it in flights)
-        )
+        heard = pair.caches[0].stats().heard
+        by_hand_then(by_tag, pair)
+        until(lambda: pair.caches[0].stats().heard > heard)
         paused.gate.set()
-        assert put.result() == pair.source.rows[1]
-        for read in reads:
-            assert read.result() == pair.source.rows[1]
+        put.result()
+        assert pair.caches[0].get(pair.doors[0].key(1)) != pair.source.rows[1]
+
+
+def test_nobody_finds_nothing_after_the_end(
+    server: EmbeddedServer, namespace: str, monkeypatch: Patch
+) -> None:
+    """The step that ends the mark stores the row: a reader elsewhere has it before the writer has heard so."""
+    with Pair(server.url, namespace) as pair:
+        paused = Paused(monkeypatch)
+        put = Step(pair.doors[0].put, {"id": 1, "name": "Ada"})
+        until(paused.reached.is_set)
+        assert pair.doors[1].get(1) == pair.source.rows[1]
+        paused.gate.set()
+        assert put.result() == pair.doors[0].get(1) == pair.source.rows[1]
         assert "load" not in pair.source.log
 
 
@@ -364,27 +365,74 @@ def test_if_the_gap_went_unnoticed_the_older_row_would_land(
         assert after_a_gap(pair, raw(valkey))
 
 
-def test_what_was_marked_at_another_node_is_not_filled_and_its_lease_is_given_back(
-    server: EmbeddedServer, namespace: str, raw: Raw
+def test_what_was_marked_at_another_node_is_nobodys_at_this_one(
+    server: EmbeddedServer, namespace: str
 ) -> None:
     with Pair(server.url, namespace) as pair:
         writer = Writer(pair, 0, "Ada")
         writer.mark()
         writer.commit()
         assert writer._commit is not None
-        writer._commit._write._node = b"the node before the failover"
+        writer._commit._write._node = b"failed over from"
         writer.end()
         assert pair.cached() == [MISSING] * 4
-        assert not raw(server).exists(pair.caches[0].engine.keys.lease("users:1"))
 
 
-def test_a_writer_that_dies_before_its_fill_costs_a_short_wait(
+def test_a_writer_that_dies_before_its_end_costs_misses_only(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    with Pair(server.url, namespace) as pair:
+        writer = Writer(pair, 0, "Ada")
+        writer.mark()
+        writer.commit()
+        assert pair.doors[1].get(1) == pair.source.rows[1]
+        assert pair.cached() == [MISSING] * 4
+
+
+def test_an_end_whose_reply_is_lost_leaves_the_row_or_nothing_and_is_repaired(
     server: EmbeddedServer, namespace: str, monkeypatch: Patch
 ) -> None:
-    def die(self: FillingWrite, *_: Any) -> None:
-        """Does nothing any more."""
-
-    monkeypatch.setattr(FillingWrite, "_keep", die)
     with Pair(server.url, namespace) as pair:
-        pair.doors[0].put({"id": 1, "name": "Ada"})
+        end_at = FillingWrite._end_at
+
+        def unheard(*about: Any) -> Any:
+            end_at(*about)
+            raise RemoteTimeout("the reply is lost")
+
+        monkeypatch.setattr(FillingWrite, "_end_at", unheard)
+        row = pair.doors[0].put({"id": 1, "name": "Ada"})
+        assert pair.caches[0].stats().pending_repairs > 0
+        assert pair.caches[1].get(pair.doors[1].key(1), verify=True) in (row, MISSING)
+        pair.source.save({"id": 1, "name": "by hand"})
+        by_key(pair)
+        assert not pair.wrong()
+        assert pair.caches[0].stats().pending_repairs == 0
+
+
+def test_a_life_that_cannot_be_told_ends_the_write_and_reaches_the_caller(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    """The policy's own function raises, when the source has committed: the marks must not stay."""
+
+    def no_life(_: Any) -> float:
+        raise LookupError("whose life?")
+
+    with Pair(server.url, namespace) as pair:
+        pair.doors[0].policy = pair.caches[0].policy.but(ttl=no_life)
+        with pytest.raises(LookupError):
+            pair.doors[0].put({"id": 1, "name": "Ada"})
         assert pair.doors[1].get(1) == pair.source.rows[1]
+        assert pair.caches[1].get(pair.doors[1].key(1)) == pair.source.rows[1], "no mark"
+
+
+@pytest.mark.parametrize("count", [3, 240, 600])
+def test_many_rows_are_filled_whatever_their_number(
+    server: EmbeddedServer, namespace: str, count: int
+) -> None:
+    """In several calls of the script, each with the tags that its entries embed."""
+    with Pair(server.url, namespace) as pair:
+        ids = range(1, count + 1)
+        rows = pair.doors[0].put_many([{"id": n, "name": f"row {n}"} for n in ids])
+        assert pair.caches[0].stats().fills == count
+        keys = [pair.doors[1].key(n) for n in ids]
+        assert pair.caches[1].get_many(keys) == dict(zip(keys, rows, strict=True))

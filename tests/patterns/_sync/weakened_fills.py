@@ -32,9 +32,9 @@ def fills_beside_others(patch: Patch) -> None:
         patch,
         "invalidate",
         "if left ~= '' then",
-        "if left ~= '' and lease_ms and own == 'clean' then\n"
-        "    redis.call('SET', key, value or '', 'PX', ms or 1000)\n"
-        "    return value or ''\n"
+        "if left ~= '' and written ~= '' and own == 'clean' then\n"
+        "    if value then redis.call('SET', key, value, 'PX', ms) else gone[#gone + 1] = key end\n"
+        "    return true\n"
         "  elseif left ~= '' then",
     )
 
@@ -46,28 +46,14 @@ def forgets_who_ran_out(patch: Patch) -> None:
 
 def rereads_the_carried_stamps(patch: Patch) -> None:
     """The stamps that the write does not move, as they are at its end and not before its commit."""
-    end_at = FillingWrite._end_at
+    ready = FillingWrite._ready
 
-    def end(self: FillingWrite, store: RedisStore) -> Any:
-        ended = end_at(self, store)
+    def ready_later(self: FillingWrite, store: RedisStore, random: str) -> Any:
         stamps, _ = store.make_stamps(list(self._before))
         self._before = {tag: stamp for tag, stamp in stamps.items() if stamp is not None}
-        return ended
+        return ready(self, store, random)
 
-    patch.setattr(FillingWrite, "_end_at", end)
-
-
-def rereads_its_own_stamps(patch: Patch) -> None:
-    """The stamps that phase 2 has made, as they are when it comes to the fill."""
-    keep = FillingWrite._keep
-
-    def keep_later(
-        self: FillingWrite, store: Any, leased: Any, stamps: Any, *node: Any
-    ) -> None:
-        again, _ = store.make_stamps(list(stamps))
-        keep(self, store, leased, again, *node)
-
-    patch.setattr(FillingWrite, "_keep", keep_later)
+    patch.setattr(FillingWrite, "_ready", ready_later)
 
 
 def overlooks_gaps(patch: Patch) -> None:

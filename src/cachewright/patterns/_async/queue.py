@@ -22,6 +22,7 @@ from cachewright._async.engine import AsyncEngine
 from cachewright._waits import aio_pipe
 from cachewright.core.keys import KeySpace
 from cachewright.core.policy import seconds
+from cachewright.core.tags import PLACEHOLDER
 from cachewright.errors import ConfigurationError, RemoteError
 from cachewright.patterns.changes import CODES, Backlog, Record, numbers_of, records, version_of
 from cachewright.patterns.durability import ASKED, parse_info, refuse_unfit
@@ -37,8 +38,6 @@ PORTION = 200
 CALLS = 16
 """Calls in one pipeline."""
 _CHANGE, _SIZE = struct.Struct("<HQIBI"), struct.Struct("<I")
-PLACEHOLDER = b"%016d:%b" % (0, b"0" * 12)
-"""Where the server writes number and lineage of the row's stamp into an entry."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,70}").fullmatch
 
 

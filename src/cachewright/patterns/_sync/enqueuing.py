@@ -23,9 +23,9 @@ from cachewright.core.envelope import FILL, FILL_BYTES
 from cachewright.core.packing import clip, to_entry
 from cachewright.core.policy import Lifetime, Policy
 from cachewright.core.storable import refuse_unstorable
-from cachewright.core.tags import rows_tag, user_tag
+from cachewright.core.tags import PLACEHOLDER, rows_tag, stamp_to_come, user_tag
 from cachewright.errors import RemoteError
-from cachewright.patterns._sync.queue import PLACEHOLDER, Queue, Enqueued, Write
+from cachewright.patterns._sync.queue import Queue, Enqueued, Write
 from cachewright.patterns.changes import Queued, Record, row_tag_of
 from cachewright.patterns.sources import Kind
 
@@ -112,7 +112,7 @@ class Enqueuer:
             writes = []
             for draft, landing in zip(drafts, landings, strict=True):
                 if landing.stamps and draft.kind != "patch" and landing.life.usable > 0:
-                    row = b"%b:%b@%b" % (PLACEHOLDER, random.encode(), node)
+                    row = stamp_to_come(random, node)
                     landing.stamps = {**landing.stamps, landing.row: row}
                 else:
                     landing.life, landing.stamps = _NO_LIFE, {}

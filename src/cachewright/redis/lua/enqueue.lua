@@ -89,12 +89,11 @@ for _, i in ipairs(taken) do
 end
 redis.call('UNLINK', unpack(dead))
 
-local number, lineage = string.match(raise_sequence(sequence, ARGV[4], ARGV[5]), '^(%d+):(%w+)$')
-local head = string.format('%016.0f', tonumber(number)) .. ':' .. lineage
+local head = of_one_length(raise_sequence(sequence, ARGV[4], ARGV[5]))
 reply[1] = head
 for i, change in pairs(kept) do
   local ttl, place, data = unpack(change)
-  if #head == 29 then
+  if head ~= '' then
     local entry = string.sub(data, 1, place - 1) .. head .. string.sub(data, place + 29)
     local stamp, name = KEYS[of_table + 3 * i], KEYS[entries + i]
     local stamped = redis.pcall('SET', stamp, head .. ':' .. ARGV[4], 'PX', ARGV[5])

@@ -81,3 +81,10 @@ local function raise_sequence(key, random, ttl)
   end
   return new
 end
+
+-- 'number:lineage' as it stands in an entry that was packed before its stamp was known: always 29 bytes; '' if it cannot.
+local function of_one_length(head)
+  local number, lineage = string.match(head, '^(%d+):(%w+)$')
+  local text = string.format('%016.0f', tonumber(number)) .. ':' .. lineage
+  return #text == 29 and text or ''
+end
