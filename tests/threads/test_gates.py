@@ -98,7 +98,8 @@ class Interrupting:
 
 def test_a_caller_who_is_interrupted_at_the_gate_does_not_keep_it() -> None:
     outcome = Outcome()
-    outcome._gate = Interrupting(outcome._gate)  # type: ignore[assignment]
+    outcome._gates.append(Interrupting(outcome._gate()))  # type: ignore[arg-type]
+    outcome._gates.reverse()
     with ThreadPoolExecutor(10) as pool:
         waiting = [pool.submit(outcome.wait, PATIENCE) for _ in range(10)]
         outcome.succeed("value")

@@ -13,7 +13,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, cast
 
-from cachewright._async.batches import AsyncBatches, AsyncBatchLoad
+from cachewright._async.batches import AsyncBatches
 from cachewright._async.contexts import AsyncContexts
 from cachewright._async.decorating import cached
 from cachewright._async.engine import AsyncEngine
@@ -81,7 +81,7 @@ class AsyncCache(AsyncContexts, AsyncWarmable):
         self._storer = AsyncStorer(engine, looker)
         as_written = not chosen.scope and not chosen.hierarchy
         self._glancer = AsyncGlancer(engine, possible=as_written)
-        self._batches = AsyncBatches(
+        self.batches = AsyncBatches(
             engine, looker=looker, loader=loader, reader=self._reader, leases=self._leases
         )
 
@@ -213,7 +213,7 @@ class AsyncCache(AsyncContexts, AsyncWarmable):
         reads = {
             key: self.reads.read(key, verify=verify, glance=glance) for key, glance in keys.items()
         }
-        found = await self._batches.find_many(
+        found = await self.batches.find_many(
             list({read.key: read for read in reads.values()}.values())
         )
         return {
@@ -238,16 +238,11 @@ class AsyncCache(AsyncContexts, AsyncWarmable):
         What it raises reaches the caller, and nothing is stored. `tags` may be a function of the key.
         """
         chosen, _ = self.reads.lives.choose(policy or self.policy, ttl, None, None)
-        reads: dict[str, Read] = {}
-        names: dict[Key, str] = {}
-        for key in keys:
-            read = self.reads.read(key, tags(key) if callable(tags) else tags, policy=chosen)
-            reads.setdefault(read.key, read)
-            names[key] = read.key
-        spelled = {name: key for key, name in reversed(names.items())}
-        load = AsyncBatchLoad(load_many, spelled, self.reads.name)
-        found = await self._batches.get_or_load_many(list(reads.values()), load)
-        return {key: self.reads.value(found[name], default, chosen) for key, name in names.items()}
+        reads = {
+            key: self.reads.read(key, tags(key) if callable(tags) else tags, policy=chosen)
+            for key in keys
+        }
+        return await self.batches.values(reads, load_many, name=self.reads.name, default=default)
 
     async def contains(self, key: Key) -> bool:
         """Whether a value is cached for the key; a negative entry is none."""

@@ -73,7 +73,7 @@ class AsyncFillingWrite(AsyncWriting):
 
     async def __aenter__(self) -> Self:
         engine = self._engine
-        self._flights = [engine.flights.open(read.key, read.tags) for read in self._reads]
+        self._flights = engine.flights.open_many(self._reads)
         try:
             return await super().__aenter__()
         except BaseException:
@@ -143,8 +143,7 @@ class AsyncFillingWrite(AsyncWriting):
             self._close_flights()
 
     def _close_flights(self) -> None:
-        for flight in self._flights:
-            self._engine.flights.close(flight)
+        self._engine.flights.close_many(self._flights)
 
     def _fill_here(self) -> None:
         """Without a server: who overlaps has doomed the flight, by its beginning or by its end."""

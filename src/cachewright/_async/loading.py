@@ -25,7 +25,7 @@ from cachewright.core.entry import ALWAYS, CachedError, Entry, Stamps
 from cachewright.core.envelope import FILL_BYTES
 from cachewright.core.loading import Load, collecting, collecting_load, enclosing_load
 from cachewright.core.packing import to_entry, to_sliding
-from cachewright.core.policy import AdaptiveTtl, Lifetime, as_float, lifetime
+from cachewright.core.policy import AdaptiveTtl, Lifetime, as_float, is_steady, lifetime
 from cachewright.core.reads import Read
 from cachewright.core.storable import refuse_unstorable
 from cachewright.core.tags import key_tag
@@ -199,9 +199,9 @@ class AsyncLoader:
     ) -> list[tuple[Leased, Landing, Lifetime]]:
         """What each key comes to, with the stamps that vouch for it; `late` None: nothing does."""
         found: list[tuple[Leased, Landing, Lifetime]] = []
+        lives = self._lives([item.read for item in leased], values)
         random = secrets.token_bytes(FILL_BYTES * len(leased))
-        for n, (item, value) in enumerate(zip(leased, values, strict=True)):
-            life = self._life(item.read, value)
+        for n, (item, value, life) in enumerate(zip(leased, values, lives, strict=True)):
             # What was given up for hanging is not wanted any more.
             own = None if item.flight.abandoned else _concrete(item.got)
             stamps = None if late is None else self._join(own, late, load)
@@ -264,6 +264,15 @@ class AsyncLoader:
         return whole
 
     # ---------------------------------------------------------------- what it comes to
+
+    def _lives(self, reads: Sequence[Read], values: Sequence[Any]) -> list[Lifetime]:
+        """How long each value lives; where that is the same for all, it is told once."""
+        policy = reads[0].policy if reads else None
+        alike = policy is not None and is_steady(policy) and len(reads) > 1
+        if not alike or any(it.policy is not policy or it.life is not None for it in reads):
+            return [self._life(read, value) for read, value in zip(reads, values, strict=True)]
+        value_life, absence_life = self._life(reads[0], None), self._life(reads[0], ABSENT)
+        return [absence_life if value is ABSENT else value_life for value in values]
 
     def _life(self, read: Read, value: Any) -> Lifetime:
         policy = read.policy

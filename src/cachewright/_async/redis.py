@@ -144,7 +144,7 @@ class AsyncRedisStore:
         if make:
             commands.append(self._commands.stamps(make))
         if tags:
-            commands.append(("MGET", *map(self.keys.tag, tags)))
+            commands.append(("MGET", *self.keys.tags(tags)))
         if slide_at is not None:
             commands.extend(
                 self._commands.run("slide", [self.keys.entry(key)], repr(slide_at)) for key in keys
@@ -152,7 +152,7 @@ class AsyncRedisStore:
         elif len(keys) == 1:
             commands.append(("GET", self.keys.entry(keys[0])))
         elif keys:
-            commands.append(("MGET", *map(self.keys.entry, keys)))
+            commands.append(("MGET", *self.keys.entries(keys)))
         replies = await self.ask(commands)
         values = iter(replies.values)
         stamps: dict[str, bytes | None] = {}
@@ -180,7 +180,7 @@ class AsyncRedisStore:
 
     async def stamps(self, tags: Sequence[str]) -> dict[str, bytes | None]:
         """The stamps of tags, as they are; for an entry that turned out to depend on more than was declared."""
-        replies = await self.ask([("MGET", *map(self.keys.tag, tags))])
+        replies = await self.ask([("MGET", *self.keys.tags(tags))])
         with wire.making_sense():
             return self._stamped(tags, _good(replies.values[0]), replies.node)
 

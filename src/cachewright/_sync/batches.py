@@ -24,7 +24,7 @@ from cachewright._waits import threads
 from cachewright.core.entry import Entry, Stamps
 from cachewright.core.loading import Load, collecting_load, enclosing_load, is_loading, mode_of
 from cachewright.core.policy import as_float
-from cachewright.core.reads import Read
+from cachewright.core.reads import Read, Reads
 from cachewright.core.storable import refuse_unstorable
 from cachewright.core.tags import key_tag
 from cachewright.errors import ConfigurationError, RemoteError
@@ -126,7 +126,7 @@ class Batches:
         self, store: RedisStore, reads: Sequence[Read], seen: dict[str, bytes]
     ) -> dict[str, Entry]:
         engine, outer = self._engine, collecting_load(self._engine.domain)
-        flights = [engine.flights.open(read.key, read.tags) for read in reads]
+        flights = engine.flights.open_many(reads)
         found = {}
         try:
             looks = self._look_many(store, reads, flights)
@@ -138,8 +138,7 @@ class Batches:
                 elif outer is not None:
                     outer.gather(look.absence)
         finally:
-            for flight in flights:
-                engine.flights.close(flight)
+            engine.flights.close_many(flights)
         return found
 
     def _look_many(
@@ -175,6 +174,29 @@ class Batches:
             return [Look(failed=True) for _ in reads]
 
     # ---------------------------------------------------------------- with a loader
+
+    def values(
+        self,
+        reads: Mapping[Key, Read],
+        load_many: Callable[[list[Key]], Any],
+        *,
+        name: Callable[[Key], str],
+        default: Any,
+    ) -> dict[Key, Any]:
+        """The value of each read, by what the caller calls it; `default` for what is absent.
+
+        `load_many` is asked in the caller's words. `name`: the key of a word that was not asked for.
+        """
+        once: dict[str, Read] = {}
+        words: dict[str, Key] = {}
+        for word, read in reads.items():
+            once.setdefault(read.key, read)
+            words.setdefault(read.key, word)
+        found = self.get_or_load_many(
+            list(once.values()), BatchLoad(load_many, words, name)
+        )
+        value = Reads.value
+        return {word: value(found[read.key], default, read.policy) for word, read in reads.items()}
 
     def get_or_load_many(
         self, reads: Sequence[Read], load: BatchLoad
@@ -236,7 +258,7 @@ class Batches:
             for one in led:
                 if not one.flight.outcome.done:
                     one.flight.outcome.fail(LeaderGone())
-                self._engine.flights.close(one.flight)
+            self._engine.flights.close_many([one.flight for one in led])
 
     def _fly(
         self, led: Sequence[Led], load: BatchLoad, seen: Mapping[str, bytes]

@@ -13,7 +13,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, cast
 
-from cachewright._sync.batches import Batches, BatchLoad
+from cachewright._sync.batches import Batches
 from cachewright._sync.contexts import Contexts
 from cachewright._sync.decorating import cached
 from cachewright._sync.engine import Engine
@@ -81,7 +81,7 @@ class Cache(Contexts, Warmable):
         self._storer = Storer(engine, looker)
         as_written = not chosen.scope and not chosen.hierarchy
         self._glancer = Glancer(engine, possible=as_written)
-        self._batches = Batches(
+        self.batches = Batches(
             engine, looker=looker, loader=loader, reader=self._reader, leases=self._leases
         )
 
@@ -213,7 +213,7 @@ class Cache(Contexts, Warmable):
         reads = {
             key: self.reads.read(key, verify=verify, glance=glance) for key, glance in keys.items()
         }
-        found = self._batches.find_many(
+        found = self.batches.find_many(
             list({read.key: read for read in reads.values()}.values())
         )
         return {
@@ -238,16 +238,11 @@ class Cache(Contexts, Warmable):
         What it raises reaches the caller, and nothing is stored. `tags` may be a function of the key.
         """
         chosen, _ = self.reads.lives.choose(policy or self.policy, ttl, None, None)
-        reads: dict[str, Read] = {}
-        names: dict[Key, str] = {}
-        for key in keys:
-            read = self.reads.read(key, tags(key) if callable(tags) else tags, policy=chosen)
-            reads.setdefault(read.key, read)
-            names[key] = read.key
-        spelled = {name: key for key, name in reversed(names.items())}
-        load = BatchLoad(load_many, spelled, self.reads.name)
-        found = self._batches.get_or_load_many(list(reads.values()), load)
-        return {key: self.reads.value(found[name], default, chosen) for key, name in names.items()}
+        reads = {
+            key: self.reads.read(key, tags(key) if callable(tags) else tags, policy=chosen)
+            for key in keys
+        }
+        return self.batches.values(reads, load_many, name=self.reads.name, default=default)
 
     def contains(self, key: Key) -> bool:
         """Whether a value is cached for the key; a negative entry is none."""

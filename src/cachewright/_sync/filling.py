@@ -73,7 +73,7 @@ class FillingWrite(Writing):
 
     def __enter__(self) -> Self:
         engine = self._engine
-        self._flights = [engine.flights.open(read.key, read.tags) for read in self._reads]
+        self._flights = engine.flights.open_many(self._reads)
         try:
             return super().__enter__()
         except BaseException:
@@ -143,8 +143,7 @@ class FillingWrite(Writing):
             self._close_flights()
 
     def _close_flights(self) -> None:
-        for flight in self._flights:
-            self._engine.flights.close(flight)
+        self._engine.flights.close_many(self._flights)
 
     def _fill_here(self) -> None:
         """Without a server: who overlaps has doomed the flight, by its beginning or by its end."""

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 
 from cachewright._waits import threads
 from cachewright.core.entry import Entry
+from cachewright.core.reads import Read
 from cachewright.core.tags import TagClock, key_tag
 from cachewright.memory.store import MemoryStore
 
@@ -97,6 +98,11 @@ class Flights:
         with self._lock:
             return self._begin(key, tags)
 
+    def open_many(self, reads: Iterable[Read]) -> list[Flight]:
+        """The same for many reads."""
+        with self._lock:
+            return [self._begin(read.key, read.tags) for read in reads]
+
     def _begin(self, key: str, tags: Collection[str]) -> Flight:
         flight = Flight(key, tags, self._clock.epoch)
         flying = self._flying.get(key)
@@ -129,13 +135,23 @@ class Flights:
     def close(self, flight: Flight) -> None:
         """It has ended; nothing it does later counts."""
         with self._lock:
-            if self.leading.get(flight.key) is flight:
-                del self.leading[flight.key]
-            flying = self._flying.get(flight.key)
-            if flying is not None:
-                flying.discard(flight)
-                if not flying:
-                    del self._flying[flight.key]
+            self._close(flight)
+
+    def close_many(self, flights: Iterable[Flight]) -> None:
+        """The same for many."""
+        with self._lock:
+            for flight in flights:
+                self._close(flight)
+
+    def _close(self, flight: Flight) -> None:
+        key = flight.key
+        if self.leading.get(key) is flight:
+            del self.leading[key]
+        flying = self._flying.get(key)
+        if flying is not None:
+            flying.discard(flight)
+            if not flying:
+                del self._flying[key]
 
     def abandon(self, flight: Flight) -> None:
         """Its load hangs: let others lead, and do not keep what it may still bring."""

@@ -54,14 +54,14 @@ class Event:
 class Outcome:
     """What a piece of work came to; any number of callers may wait for it.
 
-    They wait for one lock, which each of them passes on: an Event would wake all of them to contend for its own.
+    They wait for one lock, which each of them passes on: an Event would wake all of them to contend for its own. The
+    first of them makes it, since most outcomes are waited for by nobody.
     """
 
-    __slots__ = ("_gate", "done", "error", "value")
+    __slots__ = ("_gates", "done", "error", "value")
 
     def __init__(self) -> None:
-        self._gate = threading.Lock()
-        self._gate.acquire()
+        self._gates: list[threading.Lock] = []
         self.done = False
         """Whether it is known yet."""
         self.value: Any = None
@@ -82,14 +82,26 @@ class Outcome:
         self._open()
 
     def _open(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it was open
-            self._gate.release()
+        if self._gates:
+            with contextlib.suppress(RuntimeError):  # it was open
+                self._gates[0].release()
+
+    def _gate(self) -> threading.Lock:
+        """The lock that all wait for: of those made at the same time the first that was appended."""
+        if not self._gates:
+            gate = threading.Lock()
+            gate.acquire()
+            self._gates.append(gate)
+        return self._gates[0]
 
     def wait(self, timeout: float | None) -> bool:
         """Whether it became known within `timeout` seconds."""
-        if not self.done:
+        if self.done:
+            return True
+        gate = self._gate()
+        if not self.done:  # who ends it from now on finds the gate
             try:
-                self._gate.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+                gate.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
             finally:  # an interrupted caller must not keep the gate either
                 if self.done:
                     self._open()

@@ -232,7 +232,9 @@ class KeySpace:
         return [self.namespace + name for name in self._names(keys)]
 
     def tags(self, tags: Sequence[str]) -> list[str]:
-        """The names of many tags' stamps, none of them a key's."""
+        """The names of many tags' stamps."""
+        if any(tag.startswith("k:") for tag in tags):
+            return [self.tag(tag) for tag in tags]
         return [f"{self.namespace}:tag{name}" for name in self._names(tags)]
 
     def _names(self, keys: Sequence[str]) -> list[str]:

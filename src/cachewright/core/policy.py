@@ -190,6 +190,16 @@ class Lifetime:
     """Of a sliding entry; 0 for all others."""
 
 
+def is_steady(policy: Policy) -> bool:
+    """Whether all values live equally long, and all absences."""
+    return not (
+        policy.jitter
+        or policy.store_if is not None
+        or callable(policy.ttl)
+        or isinstance(policy.ttl, AdaptiveTtl)
+    )
+
+
 def lifetime(
     policy: Policy,
     value: Any,

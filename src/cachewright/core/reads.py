@@ -57,6 +57,11 @@ class Reads:
         self.lives = lives
         self._hierarchy = hierarchy
 
+    @property
+    def alike(self) -> bool:
+        """Whether all keys carry the same tags by themselves: no prefixes of their own."""
+        return not self._hierarchy
+
     def name(self, key: Key) -> str:
         """The key as it is known everywhere below the public verbs."""
         return self.scope.prefix() + as_key(key)

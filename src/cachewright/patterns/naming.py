@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from cachewright.core.keys import KeySpace
+from cachewright.core.policy import Policy
+from cachewright.core.reads import Read, Reads
 from cachewright.core.tags import row_tag, rows_tag, table_tag
 from cachewright.errors import ConfigurationError
 from cachewright.patterns.identities import parts_of
@@ -23,6 +25,24 @@ def row_tags(name: str, identity: Any) -> list[str | tuple[Any, ...]]:
     """The tags of a cached row: its own, and one for writes that name no rows."""
     table = str.__str__(name)
     return [row_tag(table, *parts_of(identity)), rows_tag(table)]
+
+
+def row_reads(
+    reads: Reads, name: str, identities: Iterable[Any], *, policy: Policy
+) -> dict[Any, Read]:
+    """A read of each row, by identity: with the key and the tags that it has everywhere."""
+    wanted = list(dict.fromkeys(identities))
+    if len(wanted) > 1 and reads.alike and all(type(it) is int for it in wanted):
+        return _numbered(reads, name, wanted, policy)
+    return {it: reads.read(row_key(name, it), row_tags(name, it), policy=policy) for it in wanted}
+
+
+def _numbered(reads: Reads, name: str, identities: list[int], policy: Policy) -> dict[Any, Read]:
+    """They differ in their last part alone, and a number is spelled as itself."""
+    first = reads.read(row_key(name, 0), row_tags(name, 0), policy=policy)
+    key, (*own, row, rows) = first.key[:-1], first.tags
+    row = row[:-1]
+    return {it: Read(f"{key}{it}", [*own, f"{row}{it}", rows], policy) for it in identities}
 
 
 def dirty_tags(name: str, identities: Iterable[Any]) -> list[str | tuple[Any, ...]]:

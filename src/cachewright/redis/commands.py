@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from cachewright.core.keys import KeySpace
 from cachewright.redis import messages
@@ -40,7 +40,7 @@ class Commands:
 
     def stamps(self, tags: Sequence[str]) -> Command:
         """Read stamps, and make the missing ones."""
-        names = [*map(self.keys.tag, tags), self.keys.sequence]
+        names = [*self.keys.tags(tags), self.keys.sequence]
         return self.run("stamps", names, len(tags), secrets.token_hex(12), self.stamp_ms)
 
     def acquisitions(self, asks: Sequence[Ask], *, lease: float, waiter: str) -> list[Command]:
@@ -49,8 +49,8 @@ class Commands:
         for some in messages.portions(asks, lambda ask: len(ask.key)):
             names: list[str] = []
             words: list[bytes | str | float] = [round(lease * 1000), waiter]
-            for ask in some:
-                names += self.keys.pair(ask.key)
+            for ask, entry in zip(some, self.keys.entries([it.key for it in some]), strict=True):
+                names += (entry, f"{entry}:lease")
                 words += (ask.token, ask.seen)
             commands.append(self.run("acquire", names, *words))
         return commands
@@ -61,8 +61,9 @@ class Commands:
         for some in messages.portions(items, lambda item: len(item[2])):
             names: list[str] = []
             words: list[bytes | str | float] = [self.keys.wake]
-            for key, token, data, ttl in some:
-                names += self.keys.pair(key)
+            entries = self.keys.entries([it[0] for it in some])
+            for (key, token, data, ttl), entry in zip(some, entries, strict=True):
+                names += (entry, f"{entry}:lease")
                 words += (token, data, max(1, round(ttl * 1000)), messages.waking(key))
             commands.append(self.run("fill", names, *words))
         return commands
@@ -70,9 +71,9 @@ class Commands:
     def names(self, keys: Sequence[str], tags: Sequence[str]) -> list[str]:
         """What a change of these keys and tags touches, in the order that the scripts expect."""
         names: list[str] = []
-        for key in keys:
-            names += (self.keys.entry(key), self.keys.lease(key), self.keys.tag("k:" + key))
-        return [*names, *map(self.keys.tag, tags), self.keys.sequence]
+        for entry in self.keys.entries(keys):
+            names += (entry, f"{entry}:lease", f"{entry}:stamp")
+        return [*names, *self.keys.tags(tags), self.keys.sequence]
 
     def message(self, keys: Sequence[str], tags: Sequence[str]) -> bytes:
         """What everybody is told."""
@@ -146,11 +147,8 @@ class Commands:
         ]
 
 
-def _written(ended: Ended, numbers: Mapping[str, int]) -> Iterator[bytes]:
+def _written(ended: Ended, numbers: Mapping[str, int]) -> tuple[bytes, ...]:
     """One key as invalidate.lua reads it."""
     ttl = max(1, round(ended.ttl * 1000)) if ended.data else 0
-    yield _LIFE.pack(ttl, len(ended.places))
-    for tag, place in ended.places.items():
-        yield _PLACE.pack(numbers[tag], place)
-    yield _SIZE.pack(len(ended.data))
-    yield ended.data
+    places = [_PLACE.pack(numbers[tag], place) for tag, place in ended.places.items()]
+    return _LIFE.pack(ttl, len(places)), *places, _SIZE.pack(len(ended.data)), ended.data

@@ -44,7 +44,7 @@ def run(
 ) -> T:
     """What the verb returns in the caller's transaction; `touched` tells of a result which rows were written."""
     result = verb(connection_of(joined, described.table))
-    if touched is not None:
+    if touched is not None and not isinstance(joined, sa.Connection):
         _refresh(joined, described, touched(result))
     return result
 

@@ -98,6 +98,13 @@ class Described:
             return None
         return self.identity(parts if len(parts) > 1 else parts[0])
 
+    def identity_of(self, value: Any) -> Identity | None:
+        """The identity of a value; None when the database is to give it one."""
+        if type(value) is dict and len(self.key) == 1 and value.keys() <= self.fields.keys():
+            part = value.get(self.key[0])  # as below, without a copy
+            return None if part is None else self.identity(part)
+        return self.identity_in(fields_of(value, self.fields))
+
     def row(self, value: Any) -> Row:
         """What is to be written of a value. None where the column takes none but has a default means: the default."""
         said = fields_of(value, self.fields)

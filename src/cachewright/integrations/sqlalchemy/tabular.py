@@ -8,7 +8,6 @@ from typing import Any, Generic, TypedDict, TypeVar
 import sqlalchemy as sa
 
 from cachewright.errors import InvalidKey
-from cachewright.integrations.sqlalchemy.shapes import fields_of
 from cachewright.integrations.sqlalchemy.table import Described, describe
 from cachewright.integrations.sqlalchemy.verbs import Verbs
 from cachewright.patterns.identities import Identity
@@ -63,7 +62,7 @@ class Tabular(Generic[V]):
     def key_of(self, value: Any) -> Identity:
         """The identity of a value; `InvalidKey` if it has none yet."""
         described = self._described
-        identity = described.identity_in(fields_of(value, described.fields))
+        identity = described.identity_of(value)
         if identity is None:
             raise InvalidKey(f"the value has no {' and '.join(described.key)} yet: save it first")
         return identity

@@ -11,7 +11,7 @@ What must not be here: SQL, and writes to the source.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,10 @@ from cachewright._async.cache import AsyncCache
 from cachewright.core.keys import as_key
 from cachewright.core.policy import Policy
 from cachewright.patterns._async.existing import AsyncExisting
-from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags
+from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_reads, row_tags
 from cachewright.patterns.outcomes import Available
 from cachewright.patterns.sources import AsyncSource
-from cachewright.types import MISSING, Key
+from cachewright.types import MISSING
 
 
 class AsyncReadThrough:
@@ -94,27 +94,22 @@ class AsyncReadThrough:
     async def _rows(self, identities: Iterable[Any]) -> dict[Any, Any]:
         """The rows that there are, by identity."""
         possible = await self._possible(identities)
-        asked: dict[Any, Any] = {row_key(self._name, it): it for it in possible}
-        if not asked:
+        reads = row_reads(self.cache.reads, self._name, possible, policy=self.policy)
+        if not reads:
             return {}
-        found = await self.cache.get_or_load_many(
-            asked,
-            partial(self.load_rows, asked),
-            tags=lambda key: row_tags(self._name, asked[key]),
-            policy=self.policy,
+        found = await self.cache.batches.values(
+            reads, self.source.load_many, name=self._named, default=MISSING
         )
-        return {asked[key]: row for key, row in found.items() if row is not MISSING}
+        return {identity: row for identity, row in found.items() if row is not MISSING}
+
+    def _named(self, key: Any) -> str:
+        # A source that spells its keys as the database does must not make rows look absent.
+        return self.cache.reads.name(row_key(self._name, self.source.identity(key)))
 
     async def _possible(self, identities: Iterable[Any]) -> list[Any]:
         if self._existing is None:
             return list(identities)
         return [it for it in identities if not await self._existing.rules_out(it)]
-
-    async def load_rows(self, asked: Mapping[Any, Any], keys: list[Key]) -> dict[Key, Any]:
-        """The source's rows by cache key: what a batch of the engine loads with. `asked`: identity by cache key."""
-        rows = await self.source.load_many([asked[key] for key in keys])
-        # A source that spells its keys as the database does must not make rows look absent.
-        return {row_key(self._name, self.source.identity(key)): row for key, row in rows.items()}
 
     async def invalidate(self, *keys: Any) -> None:
         """Forget rows, and all that was made from them, in every process."""

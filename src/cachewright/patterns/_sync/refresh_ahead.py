@@ -10,7 +10,7 @@ What must not be here: when an entry is due (`core.decision`), how a refresh fli
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -168,7 +168,7 @@ class RefreshAhead:
                 break
             got = self._renewals.renew(
                 names[start : start + size],
-                partial(self._rows.load_rows, asked),
+                partial(self._load_rows, asked),
                 tags=lambda name: row_tags(self._name, asked[name]),
                 policy=self._policies[0],
             )
@@ -177,6 +177,12 @@ class RefreshAhead:
             loaded, absent = loaded + len(got.loaded), absent + len(got.absent)
             failed += len(got.failed)
         return Refreshed(in_use=len(names), loaded=loaded, absent=absent, failed=failed)
+
+    def _load_rows(self, asked: Mapping[Any, Any], keys: list[Any]) -> dict[Any, Any]:
+        """The source's rows by cache key. `asked`: identity by cache key."""
+        rows = self.source.load_many([asked[key] for key in keys])
+        # A source that spells its keys as the database does must not make rows look absent.
+        return {row_key(self._name, self.source.identity(key)): row for key, row in rows.items()}
 
     def _forget(self, identities: list[Any]) -> None:
         try:

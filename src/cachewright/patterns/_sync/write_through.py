@@ -31,7 +31,7 @@ from cachewright.patterns._sync.existing import Existing
 from cachewright.patterns._sync.read_through import ReadThrough
 from cachewright.patterns.identities import Identity
 from cachewright.patterns.joining import enlist
-from cachewright.patterns.naming import dirty_tags, row_key, row_tags
+from cachewright.patterns.naming import dirty_tags, row_reads
 from cachewright.patterns.sources import Conflict
 from cachewright.types import ABSENT, MISSING
 
@@ -222,10 +222,7 @@ class WriteThrough:
     def commit_of(self, identities: Iterable[Identity], tags: Tags = ()) -> CommitOfRows:
         """What to do around a commit of these rows that somebody else makes."""
         cache, name = self.cache, self.source.name
-        reads = {
-            it: cache.reads.read(row_key(name, it), row_tags(name, it), policy=self.policy)
-            for it in identities
-        }
+        reads = row_reads(cache.reads, name, identities, policy=self.policy)
         dirty = [*dirty_tags(name, reads), *listed(tags)]
         write = FillingWrite(
             cache.engine,
