@@ -10,6 +10,8 @@ from _async.mutants import weaken_script
 from _async.steps import AsyncSource, AsyncStep, until
 
 from cachewright import AsyncCache
+from cachewright._async.batches import AsyncBatches
+from cachewright._waits import aio
 from cachewright.embedded import EmbeddedServer
 from cachewright.testing import RecordingListener
 
@@ -78,3 +80,60 @@ async def test_the_stamps_of_every_row_of_a_batch_outlast_its_entry(
         names = [cache.engine.keys.tag(tag) for tag in ("t:a", "t:b", "t:c", "n:")]
     client = raw(valkey)
     assert [name for name in names if client.pttl(name) < days * 1000] == []
+
+
+MANY = [f"row:{n}" for n in range(100)]
+
+
+async def trips_of_the_second(
+    server: EmbeddedServer, namespace: str, patch: pytest.MonkeyPatch
+) -> int:
+    """How often a process asks the server for a hundred keys that another process is loading."""
+    gate, began = aio.Event(), aio.Event()
+    trips = 0
+
+    async def slow(keys: list[str]) -> dict[str, int]:
+        began.set()
+        assert await gate.wait(20.0)
+        return dict.fromkeys(keys, 1)
+
+    async def never(keys: list[str]) -> dict[str, int]:
+        raise AssertionError(keys)
+
+    async with (
+        AsyncCache(server.url, namespace=namespace) as a,
+        AsyncCache(server.url, namespace=namespace) as b,
+    ):
+        store = b.engine.store
+        assert store is not None
+        call = store.pipe.call
+
+        async def counted(*about: Any) -> Any:
+            nonlocal trips
+            trips += 1
+            return await call(*about)
+
+        patch.setattr(store.pipe, "call", counted)
+        first = AsyncStep(a.get_or_load_many, MANY, slow)
+        await until(began.is_set)
+        second = AsyncStep(b.get_or_load_many, MANY, never)
+        await until(lambda: any(f.woken for f in b.engine.flights._flying.get(MANY[0], ())))
+        gate.set()
+        assert await first.result() == await second.result() == dict.fromkeys(MANY, 1)
+    return trips
+
+
+async def test_what_another_process_loads_together_is_fetched_together(
+    server: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await trips_of_the_second(server, namespace, monkeypatch) < 10
+
+
+async def test_one_after_the_other_they_would_be_as_many_trips_as_keys(
+    valkey: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def one_by_one(batches: AsyncBatches, reads: Any) -> dict[str, Any]:
+        return {read.key: await batches._reader.get_or_load(read) for read in reads}
+
+    monkeypatch.setattr(AsyncBatches, "_from_elsewhere", one_by_one)
+    assert await trips_of_the_second(valkey, namespace, monkeypatch) > len(MANY)

@@ -10,6 +10,8 @@ from _sync.mutants import weaken_script
 from _sync.steps import Source, Step, until
 
 from cachewright import Cache
+from cachewright._sync.batches import Batches
+from cachewright._waits import threads
 from cachewright.embedded import EmbeddedServer
 from cachewright.testing import RecordingListener
 
@@ -78,3 +80,60 @@ def test_the_stamps_of_every_row_of_a_batch_outlast_its_entry(
         names = [cache.engine.keys.tag(tag) for tag in ("t:a", "t:b", "t:c", "n:")]
     client = raw(valkey)
     assert [name for name in names if client.pttl(name) < days * 1000] == []
+
+
+MANY = [f"row:{n}" for n in range(100)]
+
+
+def trips_of_the_second(
+    server: EmbeddedServer, namespace: str, patch: pytest.MonkeyPatch
+) -> int:
+    """How often a process asks the server for a hundred keys that another process is loading."""
+    gate, began = threads.Event(), threads.Event()
+    trips = 0
+
+    def slow(keys: list[str]) -> dict[str, int]:
+        began.set()
+        assert gate.wait(20.0)
+        return dict.fromkeys(keys, 1)
+
+    def never(keys: list[str]) -> dict[str, int]:
+        raise AssertionError(keys)
+
+    with (
+        Cache(server.url, namespace=namespace) as a,
+        Cache(server.url, namespace=namespace) as b,
+    ):
+        store = b.engine.store
+        assert store is not None
+        call = store.pipe.call
+
+        def counted(*about: Any) -> Any:
+            nonlocal trips
+            trips += 1
+            return call(*about)
+
+        patch.setattr(store.pipe, "call", counted)
+        first = Step(a.get_or_load_many, MANY, slow)
+        until(began.is_set)
+        second = Step(b.get_or_load_many, MANY, never)
+        until(lambda: any(f.woken for f in b.engine.flights._flying.get(MANY[0], ())))
+        gate.set()
+        assert first.result() == second.result() == dict.fromkeys(MANY, 1)
+    return trips
+
+
+def test_what_another_process_loads_together_is_fetched_together(
+    server: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trips_of_the_second(server, namespace, monkeypatch) < 10
+
+
+def test_one_after_the_other_they_would_be_as_many_trips_as_keys(
+    valkey: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_by_one(batches: Batches, reads: Any) -> dict[str, Any]:
+        return {read.key: batches._reader.get_or_load(read) for read in reads}
+
+    monkeypatch.setattr(Batches, "_from_elsewhere", one_by_one)
+    assert trips_of_the_second(valkey, namespace, monkeypatch) > len(MANY)

@@ -105,6 +105,15 @@ class AsyncBatches:
             if outer is not None:
                 outer.gather(None)
             return {}
+        found = await self._glean(reads, seen)
+        self._engine.stats.count("misses", len(reads) - len(found))
+        return found
+
+    async def _glean(
+        self, reads: Sequence[Read], seen: dict[str, bytes] | None = None
+    ) -> dict[str, Entry]:
+        """What memory has, and what the server has of the rest."""
+        outer = collecting_load(self._engine.domain)
         found = {}
         rest = []
         for read in reads:
@@ -119,7 +128,6 @@ class AsyncBatches:
         elif outer is not None:
             for read in rest:
                 outer.gather(self._loader.local_stamps(read)[1])
-        self._engine.stats.count("misses", len(reads) - len(found))
         return found
 
     async def _at_server(
@@ -224,27 +232,45 @@ class AsyncBatches:
                 )
                 flight.limit = flight.limit or read.policy.timeouts.load
                 (led if leads else joined).append(Led(read, flight))
+        leading = {one.read.key for one in led}
         if led:
             await aio.carry(self._lead, led, load, seen)
-        for one in led:
+        rest: list[Read] = []
+        for one in (*led, *joined):
             outcome = one.flight.outcome
-            if outcome.done and outcome.error is None and not within:
-                found[one.read.key] = self._reader.hit(one.read, outcome.value)
+            mine = one.flight.key in leading
+            if mine and outcome.done and outcome.error is None and not within:
+                entry: Entry | None = self._reader.hit(one.read, outcome.value)
             else:
-                found[one.read.key] = await self._arrived(one, None)
-        for one in joined:
-            found[one.read.key] = await self._arrived(one, epoch)
-        return found
+                entry = await self._arrived(one, None if mine else epoch)
+            if entry is None:
+                rest.append(one.read)
+            else:
+                found[one.read.key] = entry
+        return found | await self._from_elsewhere(rest)
 
-    async def _arrived(self, one: Led, joined_at: int | None) -> Entry:
-        """The entry that a flight brought; of one that was joined, only if it is good for us as well."""
+    async def _arrived(self, one: Led, joined_at: int | None) -> Entry | None:
+        """The entry that a flight brought; None where it brought none, or none that is good for us as well."""
         try:
             landing = await self._reader.arrival(one.read, one.flight)
         except LeaderGone:
-            return await self._reader.get_or_load(one.read)
+            return None
         if joined_at is None or self._reader.may_share(one.flight, landing, joined_at):
             return self._reader.hit(one.read, landing)
-        return await self._reader.get_or_load(one.read)
+        return None
+
+    async def _from_elsewhere(self, reads: Sequence[Read]) -> dict[str, Entry]:
+        """What others have loaded or are loading. Who holds the first of them has most likely the others as well."""
+        found: dict[str, Entry] = {}
+        rest = list(reads)
+        while rest:
+            if len(rest) > 1:
+                found |= await self._glean(rest)
+                rest = [read for read in rest if read.key not in found]
+            if rest:
+                first = rest.pop(0)
+                found[first.key] = await self._reader.get_or_load(first)
+        return found
 
     async def _lead(
         self, led: Sequence[Led], load: AsyncBatchLoad, seen: Mapping[str, bytes]
