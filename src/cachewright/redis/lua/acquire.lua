@@ -9,11 +9,11 @@ for n = 1, #KEYS / 2 do
   entries[n], leases[n] = KEYS[2 * n - 1], KEYS[2 * n]
 end
 -- Looked at together: many calls cost more than what they do. A lease that is no string is none, and replaced.
-local stood, some = redis.call('MGET', unpack(leases)), redis.call('EXISTS', unpack(entries)) > 0
+local stood = redis.call('MGET', unpack(leases))
 
 local function acquire(n, token, seen)
   local entry, lease, held = entries[n], leases[n], stood[n]
-  local fill = some and redis.pcall('GETRANGE', entry, 4, 15) or ''
+  local fill = redis.pcall('GETRANGE', entry, 4, 15)
   if type(fill) == 'table' then
     redis.call('UNLINK', entry)
     fill = ''
