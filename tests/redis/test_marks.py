@@ -135,6 +135,15 @@ def test_the_end_of_a_writer_that_wants_no_fill_flags_as_well(room: Room) -> Non
     assert end(room, "a") == CANNOT
 
 
+def test_an_end_that_comes_late_after_its_repair_stores_nothing(room: Room) -> None:
+    mark(room, "a")
+    invalidate(room, "a")
+    assert end(room, "a") == CANNOT
+    mark(room, "b")
+    assert end(room, "a") == CANNOT
+    assert room.flagged("l0") == room.flagged("t0") == ["b"]
+
+
 def test_a_refused_store_flags_the_key(room: Room) -> None:
     mark(room, "a")
     left = room.left("l0")
