@@ -26,7 +26,13 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOMS = ("src/cachewright", "src/cachewright/patterns", "tests", "tests/patterns")
+ROOMS = (
+    "src/cachewright",
+    "src/cachewright/patterns",
+    "src/cachewright/integrations/dbapi",
+    "tests",
+    "tests/patterns",
+)
 NOTICE = "# Generated from _async/{} by tools/unasync.py. Do not edit.\n"
 RENAMED = {
     "__aenter__": "__enter__",

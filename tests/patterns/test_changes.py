@@ -21,6 +21,7 @@ from cachewright.patterns.changes import (
     KINDS,
     coalesce,
     is_outage,
+    matches_of,
     merge,
     numbers_of,
     pause,
@@ -182,6 +183,8 @@ def test_which_errors_speak_of_the_source_and_not_of_the_change(error: Any, away
 def test_the_tag_of_a_row_leaves_out_whose_it_is() -> None:
     assert row_tag_of("users:1") == "t:row:users:1"
     assert row_tag_of("tenant|users:1") == "t:row:users:1"
+    assert row_tag_of("tenant|people:1:A", "t:table:users") == "t:row:users:1:A"
+    assert matches_of("t:table:users") == "t:matches:users"
     for part in (7, "a:b", "|", "é"):
         name = as_key(row_key("a table", part))
         assert row_tag_of(name) == user_tag(row_tag("a table", part))

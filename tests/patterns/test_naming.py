@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from cachewright import ConfigurationError
 from cachewright.core.keys import KeySpace, as_key, own_key
-from cachewright.patterns.naming import checked_name, row_key, row_tags, server_name
+from cachewright.patterns.naming import (
+    checked_name,
+    dirty_tags,
+    row_key,
+    row_tags,
+    server_name,
+    table_of,
+)
 
 
 class Quoted(str):
@@ -50,3 +59,19 @@ def test_names_on_the_server_spell_no_entry_lease_stamp_or_tag() -> None:
 
 def test_jobs_of_different_words_are_different_jobs() -> None:
     assert own_key("leader", "warm", "a:b") != own_key("leader", "warm", "a", "b")
+
+
+class People:
+    """A source whose name is not its table's."""
+
+    name = "people"
+    table_name = "users"
+
+
+def test_tags_call_a_source_by_its_table() -> None:
+    assert table_of(People()) == "users"
+    assert table_of(SimpleNamespace(name=Quoted("users"))) == "users"
+
+
+def test_a_write_of_rows_also_moves_what_was_made_from_rows_with_a_value() -> None:
+    assert dirty_tags("users", [7]) == ["row:users:7", "matches:users", "table:users"]

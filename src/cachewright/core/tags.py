@@ -65,6 +65,42 @@ def row_tag(table: str, *key: object) -> str:
     return ":".join(("row", spell(table), *map(spell, key)))
 
 
+def match_tag(table: str, values: Mapping[str, object]) -> str:
+    """What is made from the rows of a table that have these values: `match:flights:airport=OSL`. Columns in any order.
+
+    Moved by writes that know both images of their rows, old and new; `matches_tag` by all others.
+    """
+    parts = sorted(f"{_column(name)}={spell(value)}" for name, value in values.items())
+    return ":".join(("match", spell(table), *parts))
+
+
+def _column(name: str) -> str:
+    # An "=" of the name must not be taken for the one behind it.
+    return spell(name.lower()).replace("=", "%3D")
+
+
+def matches_tag(table: str) -> str:
+    """What every entry with a `match_tag` of the table carries, for writes that do not know both images of their rows."""
+    return "matches:" + spell(table)
+
+
+DEFAULT_SCHEMAS: Mapping[str, str] = {
+    "postgresql": "public",
+    "postgres": "public",
+    "sqlite": "main",
+}
+"""The schema that tags leave out, by dialect. Of MySQL it is the database, which the connection knows."""
+
+
+def table_name(name: str, schema: str | None = None, *, default: str | None = None) -> str:
+    """How tags call a table: `schema.table`, without the schema where it is the `default` one, in lower case.
+
+    Two tables whose names differ in case alone share their tags: that costs misses, never an old value.
+    """
+    own, place = name.lower(), (schema or "").lower()
+    return own if not place or place == (default or "").lower() else f"{place}.{own}"
+
+
 class TagClock:
     """The stamps this process knows, and one integer that moves when any of them is forgotten.
 

@@ -76,9 +76,20 @@ class DeadLetter(msgspec.Struct, frozen=True):
     cause: str
 
 
-def row_tag_of(name: str) -> str:
-    """The tag of the row that the key `name` stands for, with its kind; what a scope puts before the key is no part of it."""
-    return "t:row:" + name.rpartition("|")[2]
+def row_tag_of(name: str, table: str | None = None) -> str:
+    """The tag of the row that the key `name` stands for, with its kind; what a scope puts before the key is no part of it.
+
+    `table`: the tag of its table, with its kind, where the key begins with another name.
+    """
+    key = name.rpartition("|")[2]
+    if table is None:
+        return "t:row:" + key
+    return f"t:row:{table.removeprefix('t:table:')}:{key.partition(':')[2]}"
+
+
+def matches_of(table: str) -> str:
+    """The tag of all matches in a table, with its kind, given the tag of the table."""
+    return "t:matches:" + table.removeprefix("t:table:")
 
 
 def version_of(entry_id: bytes) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db import transaction
 
+from cachewright.core.tags import table_name
 from cachewright.errors import InvalidKey
 from cachewright.integrations.django import positions
 from cachewright.integrations.django.model import Described, describe
@@ -48,6 +49,8 @@ class ModelSource(Generic[V]):
         self._using = using
         self._rows: ModelRows[V] = ModelRows(self._described, using)
         self.name = name or str(model._meta.db_table)
+        self.table_name = table_name(str(model._meta.db_table))
+        """What tags call the table, also where `name` is another."""
 
     def __repr__(self) -> str:
         return f"ModelSource({self.name!r})"

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 
 import sqlalchemy as sa
 
+from cachewright.core.tags import DEFAULT_SCHEMAS, table_name
 from cachewright.errors import InvalidKey
 from cachewright.integrations.sqlalchemy.table import Described, describe
 from cachewright.integrations.sqlalchemy.verbs import Verbs
@@ -39,6 +40,8 @@ class Tabular(Generic[V]):
     """A description, its verbs, and the ids of its values."""
 
     name: str
+    table_name: str
+    """What tags call the table, also where `name` is another."""
 
     def __init__(self, dialect: sa.Dialect, of: Any, *, into: Any = None, **options: Any) -> None:
         told = {name: options.get(name) for name in ("columns", "version", "key_types")}
@@ -47,7 +50,12 @@ class Tabular(Generic[V]):
         self._without_transaction = (
             options.get("autocommit_reads", True) and dialect.name == "postgresql"
         )
-        self.name = options.get("name") or str.__str__(self._described.table.fullname)
+        table = self._described.table
+        self.name = options.get("name") or str.__str__(table.fullname)
+        schema = table.schema or None
+        self.table_name = table_name(
+            str.__str__(table.name), schema, default=DEFAULT_SCHEMAS.get(dialect.name)
+        )
         unknown = options.keys() - Options.__annotations__.keys()
         if unknown:
             raise TypeError(f"unknown options: {sorted(unknown)}")

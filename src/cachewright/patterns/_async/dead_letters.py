@@ -20,6 +20,7 @@ from cachewright.patterns._async.partitions import AsyncPartitions
 from cachewright.patterns._async.queue import Place
 from cachewright.patterns._async.write_behind import AsyncWriteBehind
 from cachewright.patterns.changes import DeadLetter, Queued, numbers_of, row_tag_of, version_of
+from cachewright.patterns.naming import table_of
 
 
 class AsyncDeadLetters:
@@ -28,7 +29,7 @@ class AsyncDeadLetters:
     def __init__(self, door: AsyncWriteBehind) -> None:
         self._door = door
         self._at = AsyncPartitions(door.queue, lease=1.0)
-        self._bytes = AsyncEnqueuer(door.cache, door.queue, door.policy, rows=door.name_of_rows)
+        self._bytes = AsyncEnqueuer(door.cache, door.queue, door.policy, rows=table_of(door.source))
 
     async def letters(self) -> list[DeadLetter]:
         """All of them, by partition and in the order in which they died."""
@@ -78,7 +79,8 @@ class AsyncDeadLetters:
 
     async def _forget(self, entries: Iterable[Queued]) -> None:
         names = list({entry.name for entry in entries})
-        tags = [*map(row_tag_of, names), self._door.queue.table]
+        table = self._door.queue.table
+        tags = [*(row_tag_of(name, table) for name in names), table]
         await self._door.cache.engine.invalidate(names, tags)
 
     async def _lying(self, place: Place) -> list[Queued]:

@@ -167,12 +167,14 @@ class AsyncEnqueuer:
         # A whole value tells its identity.
         whole = draft.kind == "put"
         identity = b"" if whole else self._identities.encode(draft.identity)
-        return Write(draft.name, draft.kind, identity, data, row_tag_of(draft.name), ttl)
+        return Write(
+            draft.name, draft.kind, identity, data, row_tag_of(draft.name, self._queue.table), ttl
+        )
 
     def _landing(self, draft: Draft) -> _Landing:
         refuse_unstorable(draft.value)
         cache, policy = self._cache, self._policy
-        row = row_tag_of(draft.name)
+        row = row_tag_of(draft.name, self._queue.table)
         tags = [*cache.reads.own_tags(draft.name), row, self._rows]
         value = deepcopy(draft.value) if policy.copy else draft.value
         life = _NO_LIFE if draft.kind == "patch" else cache.reads.lives.of(policy, None, value)

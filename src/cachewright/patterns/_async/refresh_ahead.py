@@ -23,7 +23,7 @@ from cachewright.memory.frequency import FrequencySketch
 from cachewright.patterns._async.in_use import AsyncKeysInUse
 from cachewright.patterns._async.read_through import AsyncReadThrough
 from cachewright.patterns._async.renewing import AsyncRenewals
-from cachewright.patterns.naming import checked_name, row_key, row_tags
+from cachewright.patterns.naming import checked_name, row_key, row_tags, table_of
 from cachewright.patterns.outcomes import Refreshed
 from cachewright.patterns.sources import AsyncSource
 from cachewright.types import MISSING
@@ -67,6 +67,7 @@ class AsyncRefreshAhead:
         self.policy = chosen
         self._rows = AsyncReadThrough(cache, source, policy=chosen)
         self._name = checked_name(source.name)
+        self._table = table_of(source)
         self._hot = hot
         self._sketch = FrequencySketch(65_536)
         self._in_use = AsyncKeysInUse(cache.engine, self._name, most=most)
@@ -87,7 +88,7 @@ class AsyncRefreshAhead:
             value = await self.cache.get_or_load(
                 name,
                 partial(self.source.load, identity),
-                tags=row_tags(self._name, identity),
+                tags=row_tags(self._table, identity),
                 default=_NOTHING,
                 policy=self._policy_of(name),
             )
@@ -169,7 +170,7 @@ class AsyncRefreshAhead:
             got = await self._renewals.renew(
                 names[start : start + size],
                 partial(self._load_rows, asked),
-                tags=lambda name: row_tags(self._name, asked[name]),
+                tags=lambda name: row_tags(self._table, asked[name]),
                 policy=self._policies[0],
             )
             pace.spent(len(got.loaded) + len(got.failed))

@@ -29,7 +29,7 @@ from cachewright.patterns._async.draining import AsyncWorker
 from cachewright.patterns._async.enqueuing import AsyncEnqueuer, Draft
 from cachewright.patterns._async.queue import AsyncQueue
 from cachewright.patterns.changes import Backlog, Record, merge, pause
-from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags
+from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags, table_of
 from cachewright.patterns.queue_options import QueueOptions
 from cachewright.patterns.sources import Kind
 from cachewright.types import ABSENT, MISSING, Key
@@ -52,10 +52,11 @@ class AsyncWriteBehind:
         self.name = chosen.name or checked_name(source.name)
         self.policy = chosen.policy or cache.policy
         self._existing = chosen.existing
-        table = user_tag(table_tag(self.name_of_rows))
+        self._table = table_of(source)
+        table = user_tag(table_tag(self._table))
         self.queue = AsyncQueue(cache.engine, self.name, chosen, table=table)
         self._merge: Callable[[Any, Mapping[str, Any]], Any] = getattr(source, "merge", merge)
-        self._enqueuer = AsyncEnqueuer(cache, self.queue, self.policy, rows=self.name_of_rows)
+        self._enqueuer = AsyncEnqueuer(cache, self.queue, self.policy, rows=self._table)
         self._ready = False
         self._closed = False
         self.worker = AsyncWorker(
@@ -148,7 +149,7 @@ class AsyncWriteBehind:
         return await self.cache.get_or_load(
             as_key(row_key(self.name_of_rows, identity)),
             partial(self._load, identity),
-            tags=row_tags(self.name_of_rows, identity),
+            tags=row_tags(self._table, identity),
             default=default,
             policy=self.policy,
         )
@@ -163,7 +164,7 @@ class AsyncWriteBehind:
         found = await self.cache.get_or_load_many(
             asked,
             partial(self._load_many, asked),
-            tags=lambda key: row_tags(self.name_of_rows, asked[key]),
+            tags=lambda key: row_tags(self._table, asked[key]),
             default=default,
             policy=self.policy,
         )
@@ -289,7 +290,7 @@ class AsyncWriteBehind:
         await self._announce([draft])
         async with self.cache.writing(
             keys=[row_key(self.name_of_rows, draft.identity)],
-            tags=dirty_tags(self.name_of_rows, [draft.identity]),
+            tags=dirty_tags(self._table, [draft.identity]),
         ):
             if draft.kind == "put":
                 await aio.call_load(self.source.save, (draft.value,), None)

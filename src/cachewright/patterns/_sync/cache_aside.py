@@ -17,7 +17,7 @@ from cachewright.core.keys import as_key
 from cachewright.core.policy import Policy, Seconds, Ttl
 from cachewright.core.reads import Tags
 from cachewright.errors import ConfigurationError
-from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags
+from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags, table_of
 from cachewright.patterns.sources import Source
 from cachewright.types import MISSING
 
@@ -42,6 +42,7 @@ class CacheAside:
             raise ConfigurationError("give a name or a source: one of them names the rows")
         self.cache = cache
         self.name = checked_name(name if source is None else source.name)
+        self._table = self.name if source is None else table_of(source)
         self._source = source
         self._policy = policy
 
@@ -75,7 +76,7 @@ class CacheAside:
             # As the text that it is in the table of L1, a hit needs no further thought.
             as_key(row_key(self.name, identity)),
             partial(load, identity),
-            tags=[*row_tags(self.name, identity), *tags],
+            tags=[*row_tags(self._table, identity), *tags],
             default=default,
             verify=verify,
             policy=self._policy,
@@ -92,7 +93,7 @@ class CacheAside:
             row_key(self.name, identity),
             value,
             ttl=lifetime,
-            tags=[*row_tags(self.name, identity), *tags],
+            tags=[*row_tags(self._table, identity), *tags],
         )
 
     def invalidate(self, *keys: Any) -> None:
@@ -100,7 +101,7 @@ class CacheAside:
         identities = [self._identity(key) for key in keys]
         self.cache.invalidate(
             *(row_key(self.name, identity) for identity in identities),
-            tags=dirty_tags(self.name, identities),
+            tags=dirty_tags(self._table, identities),
         )
 
     def writing(
@@ -111,7 +112,7 @@ class CacheAside:
         A crash in between costs misses and leaves no old value. `tags`: what else the write makes wrong.
         """
         identities = [self._identity(key) for key in keys]
-        dirty = dirty_tags(self.name, identities)
+        dirty = dirty_tags(self._table, identities)
         return self.cache.writing(
             keys=[row_key(self.name, identity) for identity in identities],
             tags=[*dirty, *tags],

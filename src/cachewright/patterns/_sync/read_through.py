@@ -19,7 +19,14 @@ from cachewright._sync.cache import Cache
 from cachewright.core.keys import as_key
 from cachewright.core.policy import Policy
 from cachewright.patterns._sync.existing import Existing
-from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_reads, row_tags
+from cachewright.patterns.naming import (
+    checked_name,
+    dirty_tags,
+    row_key,
+    row_reads,
+    row_tags,
+    table_of,
+)
 from cachewright.patterns.outcomes import Available
 from cachewright.patterns.sources import Source
 from cachewright.types import MISSING
@@ -44,6 +51,7 @@ class ReadThrough:
         self.source = source
         self.policy = policy or cache.policy
         self._name = checked_name(source.name)
+        self._table = table_of(source)
         self._existing = existing
 
     def key(self, key: Any) -> tuple[Any, ...]:
@@ -62,7 +70,7 @@ class ReadThrough:
             # As the text that it is in the table of L1, a hit needs no further thought.
             as_key(row_key(self._name, identity)),
             partial(self.source.load, identity),
-            tags=row_tags(self._name, identity),
+            tags=row_tags(self._table, identity),
             default=default,
             verify=verify,
             policy=self.policy,
@@ -94,7 +102,9 @@ class ReadThrough:
     def _rows(self, identities: Iterable[Any]) -> dict[Any, Any]:
         """The rows that there are, by identity."""
         possible = self._possible(identities)
-        reads = row_reads(self.cache.reads, self._name, possible, policy=self.policy)
+        reads = row_reads(
+            self.cache.reads, self._name, possible, table=self._table, policy=self.policy
+        )
         if not reads:
             return {}
         found = self.cache.batches.values(
@@ -116,5 +126,5 @@ class ReadThrough:
         identities = [self.source.identity(key) for key in keys]
         self.cache.invalidate(
             *(row_key(self._name, identity) for identity in identities),
-            tags=dirty_tags(self._name, identities),
+            tags=dirty_tags(self._table, identities),
         )

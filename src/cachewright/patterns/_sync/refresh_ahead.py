@@ -23,7 +23,7 @@ from cachewright.memory.frequency import FrequencySketch
 from cachewright.patterns._sync.in_use import KeysInUse
 from cachewright.patterns._sync.read_through import ReadThrough
 from cachewright.patterns._sync.renewing import Renewals
-from cachewright.patterns.naming import checked_name, row_key, row_tags
+from cachewright.patterns.naming import checked_name, row_key, row_tags, table_of
 from cachewright.patterns.outcomes import Refreshed
 from cachewright.patterns.sources import Source
 from cachewright.types import MISSING
@@ -67,6 +67,7 @@ class RefreshAhead:
         self.policy = chosen
         self._rows = ReadThrough(cache, source, policy=chosen)
         self._name = checked_name(source.name)
+        self._table = table_of(source)
         self._hot = hot
         self._sketch = FrequencySketch(65_536)
         self._in_use = KeysInUse(cache.engine, self._name, most=most)
@@ -87,7 +88,7 @@ class RefreshAhead:
             value = self.cache.get_or_load(
                 name,
                 partial(self.source.load, identity),
-                tags=row_tags(self._name, identity),
+                tags=row_tags(self._table, identity),
                 default=_NOTHING,
                 policy=self._policy_of(name),
             )
@@ -169,7 +170,7 @@ class RefreshAhead:
             got = self._renewals.renew(
                 names[start : start + size],
                 partial(self._load_rows, asked),
-                tags=lambda name: row_tags(self._name, asked[name]),
+                tags=lambda name: row_tags(self._table, asked[name]),
                 policy=self._policies[0],
             )
             pace.spent(len(got.loaded) + len(got.failed))

@@ -22,7 +22,14 @@ from typing import Any
 from cachewright.patterns._sync.applying import Applier, Drainage
 from cachewright.patterns._sync.partitions import Partitions, Overtaken
 from cachewright.patterns._sync.queue import Place
-from cachewright.patterns.changes import Queued, is_outage, pause, row_tag_of, version_of
+from cachewright.patterns.changes import (
+    Queued,
+    is_outage,
+    matches_of,
+    pause,
+    row_tag_of,
+    version_of,
+)
 from cachewright.patterns.progress import Progress
 from cachewright.patterns.sources import Change, Position
 
@@ -244,7 +251,9 @@ class Shard:
 
     def _touched(self, entries: Sequence[Queued]) -> tuple[list[str], list[str]]:
         names = list({entry.name for entry in entries})
-        return names, [*map(row_tag_of, names), self.at.queue.table, *self._how.dirties]
+        table = self.at.queue.table
+        rows = [row_tag_of(name, table) for name in names]
+        return names, [*rows, matches_of(table), table, *self._how.dirties]
 
     # ---------------------------------------------------------------- parked
 

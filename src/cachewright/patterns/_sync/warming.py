@@ -13,7 +13,7 @@ from cachewright._sync.warming import Warmer
 from cachewright.core.policy import Ttl
 from cachewright.core.warmed import Warmed
 from cachewright.errors import ConfigurationError
-from cachewright.patterns.naming import checked_name, row_key, row_tags
+from cachewright.patterns.naming import checked_name, row_key, row_tags, table_of
 
 
 class Warming(Warmer):
@@ -25,7 +25,7 @@ class Warming(Warmer):
             raise ConfigurationError(
                 f"source {source.name!r} cannot list its keys: pass keys and load_many to warm()"
             )
-        name = checked_name(source.name)
+        name, table = checked_name(source.name), table_of(source)
 
         def pages(position: dict[str, Any]) -> Any:
             return source.keys(page=self._size, after=position["after"])
@@ -40,7 +40,7 @@ class Warming(Warmer):
             return self._cache.get_or_load_many(
                 asked,
                 load_rows,
-                tags=lambda key: row_tags(name, asked[key]),
+                tags=lambda key: row_tags(table, asked[key]),
                 ttl=ttl,
                 default=None,
                 policy=self._policy,

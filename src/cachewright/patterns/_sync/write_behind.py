@@ -29,7 +29,7 @@ from cachewright.patterns._sync.draining import Worker
 from cachewright.patterns._sync.enqueuing import Enqueuer, Draft
 from cachewright.patterns._sync.queue import Queue
 from cachewright.patterns.changes import Backlog, Record, merge, pause
-from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags
+from cachewright.patterns.naming import checked_name, dirty_tags, row_key, row_tags, table_of
 from cachewright.patterns.queue_options import QueueOptions
 from cachewright.patterns.sources import Kind
 from cachewright.types import ABSENT, MISSING, Key
@@ -52,10 +52,11 @@ class WriteBehind:
         self.name = chosen.name or checked_name(source.name)
         self.policy = chosen.policy or cache.policy
         self._existing = chosen.existing
-        table = user_tag(table_tag(self.name_of_rows))
+        self._table = table_of(source)
+        table = user_tag(table_tag(self._table))
         self.queue = Queue(cache.engine, self.name, chosen, table=table)
         self._merge: Callable[[Any, Mapping[str, Any]], Any] = getattr(source, "merge", merge)
-        self._enqueuer = Enqueuer(cache, self.queue, self.policy, rows=self.name_of_rows)
+        self._enqueuer = Enqueuer(cache, self.queue, self.policy, rows=self._table)
         self._ready = False
         self._closed = False
         self.worker = Worker(
@@ -148,7 +149,7 @@ class WriteBehind:
         return self.cache.get_or_load(
             as_key(row_key(self.name_of_rows, identity)),
             partial(self._load, identity),
-            tags=row_tags(self.name_of_rows, identity),
+            tags=row_tags(self._table, identity),
             default=default,
             policy=self.policy,
         )
@@ -163,7 +164,7 @@ class WriteBehind:
         found = self.cache.get_or_load_many(
             asked,
             partial(self._load_many, asked),
-            tags=lambda key: row_tags(self.name_of_rows, asked[key]),
+            tags=lambda key: row_tags(self._table, asked[key]),
             default=default,
             policy=self.policy,
         )
@@ -289,7 +290,7 @@ class WriteBehind:
         self._announce([draft])
         with self.cache.writing(
             keys=[row_key(self.name_of_rows, draft.identity)],
-            tags=dirty_tags(self.name_of_rows, [draft.identity]),
+            tags=dirty_tags(self._table, [draft.identity]),
         ):
             if draft.kind == "put":
                 threads.call_load(self.source.save, (draft.value,), None)

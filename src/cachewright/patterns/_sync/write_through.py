@@ -31,7 +31,7 @@ from cachewright.patterns._sync.existing import Existing
 from cachewright.patterns._sync.read_through import ReadThrough
 from cachewright.patterns.identities import Identity
 from cachewright.patterns.joining import enlist
-from cachewright.patterns.naming import dirty_tags, row_reads
+from cachewright.patterns.naming import dirty_tags, row_reads, table_of
 from cachewright.patterns.sources import Conflict
 from cachewright.types import ABSENT, MISSING
 
@@ -221,9 +221,9 @@ class WriteThrough:
 
     def commit_of(self, identities: Iterable[Identity], tags: Tags = ()) -> CommitOfRows:
         """What to do around a commit of these rows that somebody else makes."""
-        cache, name = self.cache, self.source.name
-        reads = row_reads(cache.reads, name, identities, policy=self.policy)
-        dirty = [*dirty_tags(name, reads), *listed(tags)]
+        cache, name, table = self.cache, self.source.name, table_of(self.source)
+        reads = row_reads(cache.reads, name, identities, table=table, policy=self.policy)
+        dirty = [*dirty_tags(table, reads), *listed(tags)]
         write = FillingWrite(
             cache.engine,
             self._leases,

@@ -1,0 +1,172 @@
+# What a transaction has written, until it commits.
+"""The writing half of raw SQL: tags are noted with each statement and acted on around the commit.
+
+What must not be here: analyses, reading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from cachewright._async.cache import AsyncCache
+from cachewright._async.leases import AsyncLeases
+from cachewright._async.writing import AsyncWriting
+from cachewright.core.policy import Seconds
+from cachewright.core.reads import Tags, listed, spell_tags
+from cachewright.core.tags import NAMESPACE
+from cachewright.integrations.dbapi import drivers
+from cachewright.integrations.dbapi.results import Result
+from cachewright.integrations.dbapi.sessions import MOST_TAGS, Ledger, Sessions
+from cachewright.sql import Refused, Statement, Writes
+
+_TO_SAVEPOINT = re.compile(r"\brollback\b.*\bto\b", re.IGNORECASE | re.DOTALL)
+
+
+class AsyncWorks:
+    """Notes writes of connections, and acts when they commit."""
+
+    def __init__(
+        self, cache: AsyncCache, sessions: Sessions, *, strict: bool, limit: Seconds
+    ) -> None:
+        self._cache = cache
+        self._sessions = sessions
+        self._leases = AsyncLeases(cache.engine)
+        self._strict = strict
+        self._limit = limit
+
+    async def act(
+        self,
+        statement: Statement,
+        given: Iterable[Any],
+        connection: Any,
+        *,
+        act: Callable[[], Any],
+        schema: Any,
+    ) -> Any:
+        """Execute a statement: noted in its transaction, or between the two phases where it commits itself."""
+        control = statement.control if isinstance(statement, Refused) else None
+        if control is not None:
+            return await self._control(control, connection, act)
+        work = self._sessions.begin(connection)
+        self._note(work, statement, list(given), schema)
+        if _at_once(connection, work):
+            self._sessions.end(connection)
+            try:
+                return await self._around(work, act)
+            finally:
+                if drivers.in_transaction(connection):  # it was not committed after all
+                    self._sessions.begin(connection).take(work)
+        result = await act()
+        if work.empty:
+            self._sessions.end(connection)
+        return result
+
+    async def _control(self, word: str, connection: Any, act: Callable[[], Any]) -> Result:
+        if word in ("commit", "end"):
+            work = self._sessions.end(connection)
+            done: Result = await self._around(work or Ledger(connection), act)
+            return done
+        result: Result = await act()
+        if not drivers.in_transaction(connection):
+            self._sessions.end(
+                connection
+            )  # a whole rollback; one to a savepoint leaves what was noted
+        return result
+
+    def _note(self, work: Ledger, statement: Statement, given: list[Any], schema: Any) -> None:
+        if isinstance(statement, Refused) and statement.may_write:
+            work.everything = statement.reason
+        if not isinstance(statement, Writes):
+            return
+        for params in given[:MOST_TAGS]:
+            tags = statement.tags(params)
+            if tags is None:
+                work.everything = statement.everything or "nobody knows"
+                break
+            work.note(tags)
+        if len(given) > MOST_TAGS or len(work.tags) > MOST_TAGS:
+            for name in statement.tables:
+                work.note_unnamed(name)
+        if statement.structure:
+            work.structure = True
+            work.note([schema])
+
+    async def commit(self, connection: Any, *, tags: Tags = ()) -> None:
+        """Commit in two phases what was noted."""
+        work = self._sessions.end(connection) or Ledger(connection)
+        work.note(listed(tags))
+        await self._around(work, connection.commit)
+
+    async def _around(self, work: Ledger, act: Callable[[], Any]) -> Any:
+        if work.empty:
+            return await act()
+        if work.everything:
+            self._cache.engine.tell("everything_invalidated", detail=work.everything)
+        async with self._marks(work) as marks:
+            await marks.before_commit()
+            return await act()
+
+    def _marks(self, work: Ledger) -> AsyncWriting:
+        tags = [NAMESPACE] if work.everything else spell_tags(work.tags)
+        if work.everything:
+            tags += spell_tags(work.tags)
+        return AsyncWriting(
+            self._cache.engine, self._leases, [], tags, strict=self._strict, limit=self._limit
+        )
+
+    async def ended_elsewhere(self, connection: Any) -> None:
+        """A transaction that had written is over, and nobody told us how: take it for committed."""
+        work = self._sessions.end(connection)
+        if work is not None and not work.empty:
+            async with self._marks(work):
+                pass
+
+
+def _at_once(connection: Any, work: Ledger) -> bool:
+    """Whether a statement is committed by itself: MySQL does so with DDL, sqlite3 with all but what it calls DML."""
+    dialect = drivers.dialect_of(connection)
+    if dialect == "mysql" and work.structure:
+        return True
+    if drivers.in_transaction(connection):
+        return False
+    return drivers.commits_itself(connection) or (dialect == "sqlite" and bool(work.everything))
+
+
+class AsyncUnitOfWork:
+    """A transaction on one connection, from `AsyncQueryCache.writing`."""
+
+    def __init__(self, queries: Any, connection: Any) -> None:
+        self._queries = queries
+        self._connection = connection
+        self._tags: list[Any] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def execute(self, sql: str, params: Any = None) -> Result:
+        """Execute a statement."""
+        found: Result = await self._queries.execute(sql, params, self._connection)
+        return found
+
+    async def executemany(self, sql: str, rows: Iterable[Any]) -> Result:
+        """Execute one statement for many parameters."""
+        found: Result = await self._queries.executemany(sql, rows, self._connection)
+        return found
+
+    def also(self, *tags: Any) -> None:
+        """Name what else the transaction makes wrong."""
+        self._tags += tags
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            await self._queries.commit(self._connection, tags=self._tags)
+        else:
+            await self._queries.rollback(self._connection)
