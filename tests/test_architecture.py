@@ -38,6 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_child_process": {"errors"},
     "embedded": {"errors", "_child_process"},
     "decorators": PUBLIC,
+    "gathering": {"errors"},
+    "objects": PURE,
     "patterns": PUBLIC | ENGINE | {"decorators"},
     "integrations": DOORS,
     "testing": DOORS | {"embedded"},

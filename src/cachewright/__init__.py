@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachewright.core.loading import current_load
 from cachewright.core.policy import AdaptiveTtl, Policy, Timeouts
+from cachewright.core.tag_index import TagIndex
 from cachewright.errors import (
     CacheError,
     CodecError,
@@ -45,6 +46,7 @@ __all__ = [
     "RemoteError",
     "RemoteTimeout",
     "RemoteUnavailable",
+    "TagIndex",
     "Timeouts",
     "Unstorable",
     "current_load",

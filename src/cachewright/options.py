@@ -10,6 +10,7 @@ from typing import Any
 
 from cachewright.codecs import Compressor, PayloadCodec, codec_for, compressor_for
 from cachewright.core.policy import Policy
+from cachewright.core.tag_index import TagIndex
 from cachewright.errors import ConfigurationError
 from cachewright.observe.events import Listener
 from cachewright.redis.target import Target, from_client, from_url
@@ -33,8 +34,10 @@ class Options:
     `compress`: "zlib", "zstd", "lz4" or None, from `compress_above` bytes on. `seal`: a `Sealer` for AES-GCM.
     `max_value_bytes`: larger values are not stored. `hierarchy`: `a` and `a:b` can be invalidated as prefixes of
     `a:b:c`. `scope`: keys belong to a user or the like, and `scoped()` says to whom. `max_loads`: loads at once in this process.
-    `max_refreshes`: background refreshes at once; beyond that a hit is served without one. `insecure`: allow an unencrypted
-    connection to another machine without a warning; False refuses it. `debug`: report shared values that were mutated.
+    `max_refreshes`: background refreshes at once; beyond that a hit is served without one. `max_tags`: tags of one entry,
+    beyond which rows are replaced by their table, see `core.overflow`. `tag_index`: a `TagIndex` of the keys that are stored,
+    for `cachewright tags`. `insecure`: allow an unencrypted connection to another machine without a warning; False refuses
+    it. `debug`: report shared values that were mutated.
     """
 
     namespace: str = "cachewright"
@@ -51,6 +54,8 @@ class Options:
     scope: str | None = None
     max_loads: int | None = None
     max_refreshes: int = 16
+    max_tags: int = 1_000
+    tag_index: TagIndex | None = None
     insecure: bool | None = None
     listeners: Iterable[Listener] = ()
     clock: Clock = field(default_factory=SystemClock)
@@ -61,8 +66,13 @@ class Options:
             raise ConfigurationError(
                 f"policy must be a Policy, not {self.policy!r}: write Policy(ttl=60)"
             )
-        at_least = {"max_loads": 1, "max_refreshes": 1, "max_value_bytes": 1, "compress_above": 0}
-        for name, least in at_least.items():
+        for name, least in (
+            ("max_loads", 1),
+            ("max_refreshes", 1),
+            ("max_tags", 1),
+            ("max_value_bytes", 1),
+            ("compress_above", 0),
+        ):
             value = getattr(self, name)
             optional = name == "max_loads" and value is None
             if not optional and (type(value) is not int or value < least):
@@ -79,6 +89,10 @@ class Options:
         self._check_parts()
 
     def _check_parts(self) -> None:
+        if self.tag_index is not None and not isinstance(self.tag_index, TagIndex):
+            raise ConfigurationError(
+                f"tag_index must be a TagIndex, not {self.tag_index!r}: write TagIndex(keys=10_000, share=0.1)"
+            )
         if not isinstance(self.clock, Clock):
             raise ConfigurationError("clock must have monotonic() and time(), both in seconds")
         if self.seal is not None and not (

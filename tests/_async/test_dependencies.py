@@ -16,6 +16,7 @@ from _async.stage import CHANGES, NOWHERE, AsyncStage, part
 from _async.steps import PATIENCE, AsyncStep, until
 
 from cachewright import ABSENT
+from cachewright._async import cache as hot_paths
 from cachewright.embedded import EmbeddedServer
 from rig.servers import CHOICE, Pool
 
@@ -95,7 +96,12 @@ async def at_the_server(stage: AsyncStage) -> None:
     await stage.read_child(stage.other)
 
 
-STATES = {state.__name__: state for state in (nowhere, in_memory, at_the_server)}
+async def part_of_another(stage: AsyncStage) -> None:
+    """The child is in this process with the stamp of its key, so that a hit inside a load takes the short way."""
+    await stage.cache.get_or_load("another", stage.read_child)
+
+
+STATES = {state.__name__: state for state in (nowhere, in_memory, part_of_another, at_the_server)}
 
 
 async def wholes(stage: AsyncStage, *, way: str, state: str, change: str, here: bool) -> list[Any]:
@@ -124,6 +130,28 @@ async def test_it_does_not_matter_how_the_part_was_read(
 ) -> None:
     seen = await wholes(stage, way=way, state="in_memory", change=change, here=False)
     assert seen == ["old", "old", "new"]
+
+
+@ways
+@changes
+async def test_the_short_way_of_a_hit_hands_up_as_well(
+    stage: AsyncStage, way: str, change: str
+) -> None:
+    seen = await wholes(stage, way=way, state="part_of_another", change=change, here=False)
+    assert seen == ["old", "old", "new"]
+
+
+async def test_the_short_way_that_hands_nothing_up_leaves_the_whole_old(
+    stage: AsyncStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hot_paths, "hands_up", lambda entry, domain: True)
+    how: Any = {
+        "way": "get_or_load",
+        "state": "part_of_another",
+        "change": "its tag",
+        "here": False,
+    }
+    assert await wholes(stage, **how) == ["old", "old", "old"]
 
 
 @ways

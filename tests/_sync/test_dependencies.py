@@ -16,6 +16,7 @@ from _sync.stage import CHANGES, NOWHERE, Stage, part
 from _sync.steps import PATIENCE, Step, until
 
 from cachewright import ABSENT
+from cachewright._sync import cache as hot_paths
 from cachewright.embedded import EmbeddedServer
 from rig.servers import CHOICE, Pool
 
@@ -95,7 +96,12 @@ def at_the_server(stage: Stage) -> None:
     stage.read_child(stage.other)
 
 
-STATES = {state.__name__: state for state in (nowhere, in_memory, at_the_server)}
+def part_of_another(stage: Stage) -> None:
+    """The child is in this process with the stamp of its key, so that a hit inside a load takes the short way."""
+    stage.cache.get_or_load("another", stage.read_child)
+
+
+STATES = {state.__name__: state for state in (nowhere, in_memory, part_of_another, at_the_server)}
 
 
 def wholes(stage: Stage, *, way: str, state: str, change: str, here: bool) -> list[Any]:
@@ -124,6 +130,28 @@ def test_it_does_not_matter_how_the_part_was_read(
 ) -> None:
     seen = wholes(stage, way=way, state="in_memory", change=change, here=False)
     assert seen == ["old", "old", "new"]
+
+
+@ways
+@changes
+def test_the_short_way_of_a_hit_hands_up_as_well(
+    stage: Stage, way: str, change: str
+) -> None:
+    seen = wholes(stage, way=way, state="part_of_another", change=change, here=False)
+    assert seen == ["old", "old", "new"]
+
+
+def test_the_short_way_that_hands_nothing_up_leaves_the_whole_old(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hot_paths, "hands_up", lambda entry, domain: True)
+    how: Any = {
+        "way": "get_or_load",
+        "state": "part_of_another",
+        "change": "its tag",
+        "here": False,
+    }
+    assert wholes(stage, **how) == ["old", "old", "old"]
 
 
 @ways

@@ -37,6 +37,7 @@ def compiled(
         define="def",
         wait="",
         table=table,
+        domain=None,
         keys=keys,
         tags=TagClock(threading.RLock()),
         monotonic=time.monotonic,

@@ -23,9 +23,12 @@ from cachewright import (
     ConfigurationError,
     Policy,
     QueueFull,
+    TagIndex,
     Timeouts,
     current_load,
 )
+from cachewright.gathering import carry
+from cachewright.objects import api_key, plain_row
 from cachewright.observe.events import Event
 from cachewright.observe.stats import Snapshot
 from cachewright.testing import FakeClock
@@ -130,6 +133,18 @@ def blocking(cache: Cache) -> None:
     assert_type(cache.stats().hit_ratio, float)
     with Cache() as opened:
         assert_type(opened, Cache)
+
+
+def objects(cache: Cache) -> None:
+    """Views of one type keep it."""
+    users = cache.typed(User)
+    assert_type(users.set("user:42", User(1), ttl=60), bool)
+    assert_type(users.get_many(["user:42"]), dict[str | tuple[Any, ...], User])
+    assert_type(api_key("GET", "https://a/", {"page": 1}), tuple[str, ...])
+    assert_type(plain_row(object()), dict[str, Any])
+    assert_type(carry(load_user)(), User)
+    assert_type(cache.explain("k").state == "fresh", bool)
+    Cache(tag_index=TagIndex(share=0.5), max_tags=500)
 
 
 async def waiting(cache: AsyncCache) -> None:

@@ -17,10 +17,12 @@ from cachewright._async.batches import AsyncBatches
 from cachewright._async.contexts import AsyncContexts
 from cachewright._async.decorating import cached
 from cachewright._async.engine import AsyncEngine
+from cachewright._async.explaining import AsyncExplainable
 from cachewright._async.glancing import AsyncGlancer
 from cachewright._async.leases import AsyncLeases
 from cachewright._async.loading import AsyncLoader
 from cachewright._async.looking import AsyncLooker
+from cachewright._async.objects import AsyncObjects
 from cachewright._async.reading import AsyncReader
 from cachewright._async.refreshing import AsyncRefresher
 from cachewright._async.storing import AsyncStorer
@@ -29,17 +31,17 @@ from cachewright._async.writing import AsyncWriting
 from cachewright._waits import aio
 from cachewright.core.entry import Entry
 from cachewright.core.lives import Life, Lives
-from cachewright.core.loading import LIVE, undisturbed
+from cachewright.core.loading import LIVE, hands_up
 from cachewright.core.policy import Lifetime, Policy, Seconds, Ttl
 from cachewright.core.reads import (
     Glance,
     Read,
     Reads,
     Tags,
+    dead_tags,
     distinct,
     not_a_key,
     refuse_no_int,
-    spell_tags,
 )
 from cachewright.core.scopes import Scope
 from cachewright.core.tags import NAMESPACE
@@ -48,7 +50,7 @@ from cachewright.options import Options
 from cachewright.types import ABSENT, MISSING, Key
 
 
-class AsyncCache(AsyncContexts, AsyncWarmable):
+class AsyncCache(AsyncContexts, AsyncExplainable, AsyncObjects, AsyncWarmable):
     """A cache for asyncio: L1 in this process and, with a server, L2 on Redis or Valkey.
 
     `server`: None (L1 only), a URL (redis://, rediss://, valkey://, unix://, embedded://) or a redis-py client.
@@ -74,13 +76,11 @@ class AsyncCache(AsyncContexts, AsyncWarmable):
         self._monotonic = engine.monotonic
         self._hits = engine.stats.l1_hits.ticks
         self._leases = AsyncLeases(engine)
-        looker = AsyncLooker(engine)
-        loader = AsyncLoader(engine, looker, self._leases)
+        loader = AsyncLoader(engine, looker := AsyncLooker(engine), self._leases)
         self._reader = AsyncReader(engine, looker=looker, loader=loader, leases=self._leases)
         self._refresher = AsyncRefresher(engine, self._reader)
         self._storer = AsyncStorer(engine, looker)
-        as_written = not chosen.scope and not chosen.hierarchy
-        self._glancer = AsyncGlancer(engine, possible=as_written)
+        self._glancer = AsyncGlancer(engine, possible=not chosen.scope and not chosen.hierarchy)
         self.batches = AsyncBatches(
             engine, looker=looker, loader=loader, reader=self._reader, leases=self._leases
         )
@@ -138,7 +138,7 @@ class AsyncCache(AsyncContexts, AsyncWarmable):
                 monotonic() < entry.hot_until
                 and (entry.epoch == self._tags.epoch or self._tags.renew(entry))
                 and not verify
-                and (not LIVE or undisturbed())
+                and (not LIVE or hands_up(entry, self.engine.domain))
             ):
                 if entry.freq < 3:
                     entry.freq += 1
@@ -185,7 +185,7 @@ class AsyncCache(AsyncContexts, AsyncWarmable):
                 and (entry.epoch == self._tags.epoch or self._tags.renew(entry))
                 and not verify
                 and (policy is None or not policy.copy)
-                and (not LIVE or undisturbed())
+                and (not LIVE or hands_up(entry, self.engine.domain))
             ):
                 if entry.freq < 3:
                     entry.freq += 1
@@ -350,7 +350,7 @@ class AsyncCache(AsyncContexts, AsyncWarmable):
         process gets the old value, and none elsewhere after the bus latency.
         """
         names = [self.reads.name(key) for key in keys]
-        dead = spell_tags(tags)
+        dead = dead_tags(tags)
         if prefix is not None:
             names.append(self.reads.name(prefix))
             dead.append(self.reads.prefix_tag(names[-1]))
@@ -381,7 +381,7 @@ class AsyncCache(AsyncContexts, AsyncWarmable):
         leaves marks that cost misses for so long. `strict` refuses to begin when the server cannot be told.
         """
         names = [self.reads.name(key) for key in keys]
-        dirty = spell_tags(tags)
+        dirty = dead_tags(tags)
         return AsyncWriting(self.engine, self._leases, names, dirty, strict=strict, limit=limit)
 
     # ---------------------------------------------------------------- decorating

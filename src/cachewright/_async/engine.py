@@ -16,6 +16,7 @@ from typing import Any
 
 from cachewright._async.bus import AsyncBus
 from cachewright._async.flights import AsyncFlights
+from cachewright._async.indexing import AsyncTagIndexer
 from cachewright._async.redis import AsyncRedisStore
 from cachewright._waits import aio
 from cachewright.core.backoff import Backoff
@@ -50,6 +51,7 @@ class AsyncEngine:
         )
         self.packer = Packer(payloads_of(options), keys)
         self.debug = options.debug
+        self.max_tags = options.max_tags
         self.time = options.clock.time
         self.monotonic = options.clock.monotonic
         self._time_passes = options.clock.monotonic is time.monotonic
@@ -71,6 +73,8 @@ class AsyncEngine:
         self.on_leave: list[Callable[[], None]] = []
         """What else has to begin anew in another process or loop."""
         self.stopping = aio.Event()  # raised at close, for whatever sleeps in the background
+        index = options.tag_index if target is not None else None
+        self.indexer = None if index is None else AsyncTagIndexer(self, index)
         self._node = b""
         self._opened: tuple[int, object] | None = None
         """(pid, event loop) that the connections belong to."""

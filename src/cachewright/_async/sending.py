@@ -115,6 +115,9 @@ class AsyncSender:
             self._engine.remote_failed("fill", error)
             return [False] * len(ready)
         stored = [kept and bool(data) for kept, (_, _, data, _) in zip(stood, ready, strict=True)]
+        if self._engine.indexer is not None:
+            kept = zip(items, stored, strict=True)
+            self._engine.indexer.note((key, ttl) for (key, _, _, ttl), it in kept if it)
         self._engine.stats.count("fills", sum(stored))
         self._engine.stats.count("fills_refused", len(stood) - sum(stood))
         return stored

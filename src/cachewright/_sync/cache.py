@@ -17,10 +17,12 @@ from cachewright._sync.batches import Batches
 from cachewright._sync.contexts import Contexts
 from cachewright._sync.decorating import cached
 from cachewright._sync.engine import Engine
+from cachewright._sync.explaining import Explainable
 from cachewright._sync.glancing import Glancer
 from cachewright._sync.leases import Leases
 from cachewright._sync.loading import Loader
 from cachewright._sync.looking import Looker
+from cachewright._sync.objects import Objects
 from cachewright._sync.reading import Reader
 from cachewright._sync.refreshing import Refresher
 from cachewright._sync.storing import Storer
@@ -29,17 +31,17 @@ from cachewright._sync.writing import Writing
 from cachewright._waits import threads
 from cachewright.core.entry import Entry
 from cachewright.core.lives import Life, Lives
-from cachewright.core.loading import LIVE, undisturbed
+from cachewright.core.loading import LIVE, hands_up
 from cachewright.core.policy import Lifetime, Policy, Seconds, Ttl
 from cachewright.core.reads import (
     Glance,
     Read,
     Reads,
     Tags,
+    dead_tags,
     distinct,
     not_a_key,
     refuse_no_int,
-    spell_tags,
 )
 from cachewright.core.scopes import Scope
 from cachewright.core.tags import NAMESPACE
@@ -48,7 +50,7 @@ from cachewright.options import Options
 from cachewright.types import ABSENT, MISSING, Key
 
 
-class Cache(Contexts, Warmable):
+class Cache(Contexts, Explainable, Objects, Warmable):
     """A cache for asyncio: L1 in this process and, with a server, L2 on Redis or Valkey.
 
     `server`: None (L1 only), a URL (redis://, rediss://, valkey://, unix://, embedded://) or a redis-py client.
@@ -74,13 +76,11 @@ class Cache(Contexts, Warmable):
         self._monotonic = engine.monotonic
         self._hits = engine.stats.l1_hits.ticks
         self._leases = Leases(engine)
-        looker = Looker(engine)
-        loader = Loader(engine, looker, self._leases)
+        loader = Loader(engine, looker := Looker(engine), self._leases)
         self._reader = Reader(engine, looker=looker, loader=loader, leases=self._leases)
         self._refresher = Refresher(engine, self._reader)
         self._storer = Storer(engine, looker)
-        as_written = not chosen.scope and not chosen.hierarchy
-        self._glancer = Glancer(engine, possible=as_written)
+        self._glancer = Glancer(engine, possible=not chosen.scope and not chosen.hierarchy)
         self.batches = Batches(
             engine, looker=looker, loader=loader, reader=self._reader, leases=self._leases
         )
@@ -138,7 +138,7 @@ class Cache(Contexts, Warmable):
                 monotonic() < entry.hot_until
                 and (entry.epoch == self._tags.epoch or self._tags.renew(entry))
                 and not verify
-                and (not LIVE or undisturbed())
+                and (not LIVE or hands_up(entry, self.engine.domain))
             ):
                 if entry.freq < 3:
                     entry.freq += 1
@@ -185,7 +185,7 @@ class Cache(Contexts, Warmable):
                 and (entry.epoch == self._tags.epoch or self._tags.renew(entry))
                 and not verify
                 and (policy is None or not policy.copy)
-                and (not LIVE or undisturbed())
+                and (not LIVE or hands_up(entry, self.engine.domain))
             ):
                 if entry.freq < 3:
                     entry.freq += 1
@@ -350,7 +350,7 @@ class Cache(Contexts, Warmable):
         process gets the old value, and none elsewhere after the bus latency.
         """
         names = [self.reads.name(key) for key in keys]
-        dead = spell_tags(tags)
+        dead = dead_tags(tags)
         if prefix is not None:
             names.append(self.reads.name(prefix))
             dead.append(self.reads.prefix_tag(names[-1]))
@@ -381,7 +381,7 @@ class Cache(Contexts, Warmable):
         leaves marks that cost misses for so long. `strict` refuses to begin when the server cannot be told.
         """
         names = [self.reads.name(key) for key in keys]
-        dirty = spell_tags(tags)
+        dirty = dead_tags(tags)
         return Writing(self.engine, self._leases, names, dirty, strict=strict, limit=limit)
 
     # ---------------------------------------------------------------- decorating

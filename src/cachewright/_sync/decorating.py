@@ -15,7 +15,7 @@ from cachewright._waits import threads
 from cachewright.core.calls import CallKeys
 from cachewright.core.decision import is_hot
 from cachewright.core.entry import Entry
-from cachewright.core.loading import LIVE, undisturbed
+from cachewright.core.loading import LIVE, hands_up
 from cachewright.core.policy import Policy, Seconds, Ttl
 from cachewright.core.storable import refuse_generator_function
 from cachewright.core.wrappers import compile_wrapper, remember
@@ -108,6 +108,7 @@ def _wrapper(
         define=threads.DEFINE,
         wait=threads.WAIT,
         table=_table(cache, how),
+        domain=engine.domain,
         keys=known,
         tags=engine.tags,
         monotonic=engine.monotonic,
@@ -144,7 +145,7 @@ def _hot(cache: Cache, keys: CallKeys, how: Decoration) -> Callable[..., Entry |
         entry = table.get(keys.key(*args, **kwargs))
         if entry is None or not is_hot(entry, engine.monotonic(), engine.tags.epoch):
             return None
-        if LIVE and not undisturbed():
+        if LIVE and not hands_up(entry, engine.domain):
             return None
         if entry.freq < 3:
             entry.freq += 1

@@ -200,9 +200,8 @@ class FillingWrite(Writing):
         ]
         values = [self._values[item.read.key] for item in items]
         try:
-            landings = self._loader.landings(
-                items, self._load(), values=values, cost=self._cost, late={}
-            )
+            wholes = self._loader.wholes(items, self._load(), {})
+            landings = self._loader.landings(items, wholes, values=values, cost=self._cost)
             return self._loader.packed(store, landings) if landings else []
         except BaseException:  # a policy's own function, say: the write has to end all the same
             self._engine.invalidate(self._keys, self._tags, token=self._token)

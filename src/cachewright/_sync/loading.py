@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from typing import Any, cast
 
+from cachewright._sync.bounding import Bounder
 from cachewright._sync.engine import Engine
 from cachewright._sync.flights import Flight
 from cachewright._sync.leases import Leases
@@ -44,6 +45,7 @@ class Loader:
         self._looker = looker
         self._leases = leases
         self._sender = Sender(engine)
+        self._bounder = Bounder(engine)
 
     def call(
         self, read: Read, load: Load, flights: Collection[Flight] = ()
@@ -150,6 +152,7 @@ class Loader:
             late = engine.local_stamps.read(tag for tag in load.late if tag not in stamps)
         covered = all(engine.local_stamps.older(stamp, base) for stamp in late.values())
         made_from = self._join(stamps, late, load) if covered and not flight.doomed else None
+        made_from = self._bounder.bounded_locally(read.key, made_from)
         life = self._life(read, value)
         entry = self._new_entry(read, value, life, stamps=made_from or {}, cost=cost, fill=b"")
         if made_from is not None and life.fresh > 0:
@@ -182,29 +185,45 @@ class Loader:
     ) -> list[Landing]:
         """Store what one load brought, here and at the server, where everything about it is vouched for."""
         late = self._late_stamps(store, load, leased)
-        landings = self.landings(leased, load, values=values, cost=cost, late=late)
+        wholes = self._bounder.bounded(
+            store,
+            [
+                (item.read.key, whole)
+                for item, whole in zip(leased, self.wholes(leased, load, late), strict=True)
+            ],
+        )
+        landings = self.landings(leased, wholes, values=values, cost=cost)
         ready = self._sender.packed(store, landings)
         stored = self._sender.fill(store, ready)
         self.landed(ready, stored)
         return [landing for _, landing, _, _ in ready]
 
+    def wholes(
+        self, leased: Sequence[Leased], load: Load, late: Stamps | None
+    ) -> list[Stamps | None]:
+        """The stamps that vouch for what was loaded under each lease; `late` None: nothing does."""
+        if late is None:
+            return [None] * len(leased)
+        # What was given up for hanging is not wanted any more.
+        return [
+            None if it.flight.abandoned else self._join(_concrete(it.got), late, load)
+            for it in leased
+        ]
+
     def landings(
         self,
         leased: Sequence[Leased],
-        load: Load,
+        wholes: Sequence[Stamps | None],
         *,
         values: Sequence[Any],
         cost: float,
-        late: Stamps | None,
     ) -> list[tuple[Leased, Landing, Lifetime]]:
-        """What each key comes to, with the stamps that vouch for it; `late` None: nothing does."""
+        """What each key comes to, with the stamps that vouch for it."""
         found: list[tuple[Leased, Landing, Lifetime]] = []
         lives = self._lives([item.read for item in leased], values)
         random = secrets.token_bytes(FILL_BYTES * len(leased))
-        for n, (item, value, life) in enumerate(zip(leased, values, lives, strict=True)):
-            # What was given up for hanging is not wanted any more.
-            own = None if item.flight.abandoned else _concrete(item.got)
-            stamps = None if late is None else self._join(own, late, load)
+        each = zip(leased, wholes, values, lives, strict=True)
+        for n, (item, stamps, value, life) in enumerate(each):
             fill = random[FILL_BYTES * n : FILL_BYTES * (n + 1)]
             entry = self._new_entry(
                 item.read, value, life, stamps=stamps or {}, cost=cost, fill=fill

@@ -144,6 +144,8 @@ class Storer:
         finally:
             # So is what is being loaded or kept here, whether or not the server answered.
             engine.flights.invalidate(keys, [], but=[item.flight for item in items])
+        if engine.indexer is not None:
+            engine.indexer.note((it.key, it.life.usable) for it in items if it.key in stored)
         for item in items:
             if item.key in stored:
                 self._land(item)

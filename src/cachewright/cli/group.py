@@ -13,6 +13,8 @@ import click
 COMMANDS = {
     "simulate": "simulate",
     "choose": "choose",
+    "explain": "explain",
+    "tags": "tags",
     "warm": "warm",
     "worker": "worker",
     "dead-letters": "dead_letters",

@@ -15,8 +15,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cachewright import Cache
 from cachewright.cli.asking import BadInput
+from cachewright.cli.connecting import connected, the_cache
 from cachewright.cli.naming import NAMED
 from cachewright.errors import ConfigurationError
 from cachewright.patterns._sync.warming import Warming
@@ -27,11 +27,7 @@ Tick = Callable[[Warmed], object]
 
 @click.command("warm", short_help="Fill a cache before it is asked.")
 @click.argument("what", type=NAMED, metavar="MODULE:FUNCTION")
-@click.option(
-    "--cache", "named", type=NAMED, help="The application's own Cache, or a function that gives it."
-)
-@click.option("--url", help="The server, if not of --cache; CACHEWRIGHT_URL unless given.")
-@click.option("--namespace", help="CACHEWRIGHT_NAMESPACE unless given.")
+@connected
 @click.option("--ttl", type=float, help="Seconds; the cache's own unless given.")
 @click.option(
     "--jitter",
@@ -56,7 +52,7 @@ def command(what: Any, *, as_json: bool, ttl: float | None, **options: Any) -> N
     Exit code 0: all was seen, or another process is at it. 1: broken off.
     """
     job = what() if callable(what) else what
-    cache = _cache(options.pop("named"), options.pop("url"), options.pop("namespace"))
+    cache = the_cache(options.pop("named"), options.pop("url"), options.pop("namespace"))
     try:
         with cache, _bar(job, shown=not as_json) as tick:
             warming = Warming(cache, progress=tick, **options)
@@ -67,24 +63,6 @@ def command(what: Any, *, as_json: bool, ttl: float | None, **options: Any) -> N
     _say(warmed, as_json=as_json)
     if not (warmed.finished or (up and not warmed.led)):
         raise click.ClickException("the server does not answer, so that nothing can be kept")
-
-
-def _cache(named: Any, url: str | None, namespace: str | None) -> Cache:
-    if named is not None:
-        if url or namespace:
-            raise BadInput("give --cache, or --url and --namespace: the cache has its own")
-        cache = named if isinstance(named, Cache) else named()
-        if not isinstance(cache, Cache):
-            raise BadInput(f"--cache names a {type(cache).__name__}, not a Cache for threads")
-    else:
-        given: dict[str, Any] = {"namespace": namespace} if namespace else {}
-        try:
-            cache = Cache(url, **given) if url else Cache.from_env(**given)
-        except ConfigurationError as error:
-            raise BadInput(str(error)) from None
-    if cache.engine.target is None:
-        raise BadInput("a cache without a server ends with this command: give --url or --cache")
-    return cache
 
 
 def _run(warming: Warming, job: Any, ttl: float | None) -> Warmed:

@@ -40,6 +40,13 @@ class JsonCodec:
         except (TypeError, NameError) as error:
             raise ConfigurationError(f"type={type!r} cannot be decoded: {error}") from error
 
+    def declare(self, spec: Any) -> None:
+        """Raises `ConfigurationError` unless `spec` is the codec's own type: JSON says of no object what it is."""
+        if spec != self.type:
+            raise ConfigurationError(
+                f"codec='json' cannot say what is a {spec!r}: build it with type={spec!r}, or use codec='msgpack'"
+            )
+
     def encode(self, value: Any) -> bytes:
         """The value as bytes; raises `CodecError`."""
         if self._typed is not None:

@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec.msgpack
 
-from cachewright.codecs.ext import lower, raise_ext
+from cachewright.codecs.ext import ext_hook, lower
+from cachewright.codecs.objects import Objects
 from cachewright.codecs.plain import LEAVES, is_plain
+from cachewright.codecs.schemas import fingerprint
 from cachewright.codecs.typed import TypedFormat
 from cachewright.errors import CodecError, ConfigurationError
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(ext_hook=raise_ext).decode
 
 
 class MsgpackCodec:
@@ -26,31 +27,45 @@ class MsgpackCodec:
     Without `type` a value comes back with exactly the types it had, or `encode` raises `CodecError`.
     Known: None, bool, int of any size, float, complex, str, bytes, bytearray, list, dict with any
     keys, tuple, set, frozenset, Decimal, UUID, date, time, datetime (naive, `timezone`, `ZoneInfo`)
-    and timedelta; not their subclasses, nor classes of yours. Nesting: 100 levels.
+    and timedelta; not their subclasses, nor classes of yours that were not declared (`declare`). Nesting: 100 levels.
 
     With `type` (a dataclass, msgspec Struct, TypedDict, NamedTuple, Enum, `list[User]`,
     `User | None`, …) values are validated strictly when decoded, and `encode` raises `CodecError`
     when the bytes would not decode to an equal value. Raises `ConfigurationError` for a type that
     msgspec cannot decode. Aware datetimes inside a type must be in UTC.
 
-    The two write different codec codes, so that neither reads the other's bytes.
+    With a type, the bytes begin with the fingerprint of its schema (`schemas.fingerprint`), so that those of another
+    schema are refused, whatever defaults its fields have. The two write different codec codes, so that neither reads
+    the other's bytes. Code 2 was a type without a fingerprint.
     """
 
     def __init__(self, type: Any = Any) -> None:  # noqa: A002 - the public name of the option
         self.type = type
         self._typed: TypedFormat | None = None
-        self.raw_decode: Callable[[bytes], Any] = _decode
+        self._objects = Objects()
+        hook = ext_hook(self._objects)
+        self._decode: Callable[[bytes], Any] = msgspec.msgpack.Decoder(ext_hook=hook).decode
+        self.raw_decode = self._decode
         """What `decode` does with bytes that make sense; may raise anything on others."""
         if type is Any or type is object:
             self.name, self.code = "msgpack", 1
             return
-        self.name, self.code = "msgpack-typed", 2
+        self.name, self.code = "msgpack-typed", 6
         try:
             decoder = msgspec.msgpack.Decoder(type)
-            self._typed = TypedFormat(type, _encode, decoder.decode)
+            self._typed = TypedFormat(type, _encode, decoder.decode, prefix=fingerprint(type))
             self.raw_decode = self._typed.decode
         except (TypeError, NameError) as error:
             raise ConfigurationError(f"type={type!r} cannot be decoded: {error}") from error
+
+    def declare(self, spec: Any) -> None:
+        """Let objects of the classes in `spec` be values, or parts of them. Raises `ConfigurationError`."""
+        if self._typed is None:
+            self._objects.declare(spec)
+        elif spec != self.type:
+            raise ConfigurationError(
+                f"the codec was given type={self.type!r} and keeps nothing else"
+            )
 
     def encode(self, value: Any) -> bytes:
         """The value as bytes; raises `CodecError`."""
@@ -59,7 +74,7 @@ class MsgpackCodec:
         try:
             data = _encode(value)
         except (TypeError, ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError):
-            return _encode_exactly(value)
+            return _encode_exactly(value, self._objects)
         if type(value) is dict:
             # The common value is a flat dict, or one with flat lists: one loop here saves a call and passes.
             for key, item in value.items():
@@ -72,14 +87,14 @@ class MsgpackCodec:
                 return data
         if is_plain(value, leaves=LEAVES, keys=LEAVES):
             return data
-        return _encode_exactly(value)
+        return _encode_exactly(value, self._objects)
 
     def decode(self, data: Any) -> Any:
         """The value that `encode` was given; raises `CodecError`, whatever the bytes are."""
         if self._typed is not None:
             return self._typed.decode(data)
         try:
-            return _decode(data)
+            return self._decode(data)
         except CodecError:
             raise
         except _UNDECODABLE as error:
@@ -98,8 +113,8 @@ _UNDECODABLE = (
 )
 
 
-def _encode_exactly(value: Any) -> bytes:
+def _encode_exactly(value: Any, objects: Objects) -> bytes:
     try:
-        return _encode(lower(value))
+        return _encode(lower(value, 0, objects))
     except (TypeError, ValueError, ArithmeticError, RecursionError, LookupError, OSError) as error:
         raise CodecError(f"cannot encode {type(value).__qualname__}: {error}") from error

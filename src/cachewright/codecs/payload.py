@@ -142,6 +142,17 @@ class PayloadCodec:
             return None
         return getattr(self.codec, "raw_decode", self._decode), self._most
 
+    def declare(self, spec: Any) -> None:
+        """Let the codec keep objects of the classes in `spec`.
+
+        Raises `ConfigurationError` for a class that cannot be kept so: one that is `Sensitive` without a sealer, or
+        that the codec has no way to keep. A codec of the user's own that has no `declare` keeps what it keeps.
+        """
+        _check_sensitive(self.codec, spec, sealed=self.sealed)
+        declare = getattr(self.codec, "declare", None)
+        if declare is not None:
+            declare(spec)
+
     @property
     def sealed(self) -> bool:
         """Whether nothing unsealed is believed."""
@@ -220,7 +231,11 @@ def _check(codec: Codec, compressor: Compressor | None, *, sealed: bool, max_byt
         raise ConfigurationError(f"compressor {compressor.name!r}: code must be 1 to 15")
     if max_bytes < 1:
         raise ConfigurationError("max_bytes must be at least 1")
-    if not sealed and mentions_sensitive(getattr(codec, "type", Any)):
+    _check_sensitive(codec, getattr(codec, "type", Any), sealed=sealed)
+
+
+def _check_sensitive(codec: Codec, spec: Any, *, sealed: bool) -> None:
+    if not sealed and mentions_sensitive(spec):
         raise ConfigurationError(
             f"codec {codec.name!r}: its type has Sensitive parts: configure a sealer to cache it"
         )

@@ -28,7 +28,12 @@ class TypedFormat:
     """A msgspec encoder and decoder of one type, with the round-trip check between them."""
 
     def __init__(
-        self, spec: Any, encode: Callable[[Any], bytes], decode: Callable[[Any], Any]
+        self,
+        spec: Any,
+        encode: Callable[[Any], bytes],
+        decode: Callable[[Any], Any],
+        *,
+        prefix: bytes = b"",
     ) -> None:
         nodes = list(_nodes(inspect.type_info(spec)))
         for node in nodes:
@@ -40,6 +45,8 @@ class TypedFormat:
         self._loose = any(isinstance(node, _LOOSE) for node in nodes)
         self._encode = encode
         self._decode = decode
+        self._prefix = prefix
+        self._size = len(prefix)
 
     def encode(self, value: Any) -> bytes:
         """The value as bytes. Raises `CodecError` when they would not decode to an equal value."""
@@ -54,14 +61,20 @@ class TypedFormat:
                 f"a {type(value).__qualname__} would not come back as it is: "
                 "the value does not have the type that the codec was given"
             )
-        return data
+        return self._prefix + data
 
     def decode(self, data: Any) -> Any:
-        """The value. Raises `CodecError`."""
+        """The value. Raises `CodecError`, also for bytes that were written under another schema."""
+        if data[: self._size] != self._prefix:
+            raise CodecError("written under another schema of the type")
         try:
-            return self._decode(data)
+            value = self._decode(data[self._size :])
+            if self._size or self._encode(value) == data:
+                return value
         except Exception as error:  # __post_init__ of a user's type raises anything
             raise CodecError(f"cannot decode: {error}") from error
+        # Without a fingerprint, fields that are no longer known would go unseen.
+        raise CodecError("written under another schema of the type")
 
     def _kept(self, value: Any, back: Any) -> bool:
         if type(value) is not type(back):

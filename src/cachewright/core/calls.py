@@ -40,6 +40,7 @@ class CallKeys:
             )
         self.parameters = list(inspect.signature(function).parameters.values())
         self._where = f"{function.__module__}.{function.__qualname__}"
+        self._name = spell(self._where)
         self._ignored = frozenset([ignore] if isinstance(ignore, str) else ignore)
         self._key = None if key is None else Template(key)
         self._tags = [Template(tag) for tag in tags]
@@ -74,9 +75,11 @@ class CallKeys:
     def key(self, *args: Any, **kwargs: Any) -> str:
         """The key of the call with these arguments. Raises `InvalidKey`, and TypeError as the function would."""
         arguments = self.arguments(*args, **kwargs)
-        if self._key is not None:
-            return self._key.fill(arguments)
-        parts = [spell(self._where), *self._version]
+        return self._listed(arguments) if self._key is None else self._key.fill(arguments)
+
+    def _listed(self, arguments: dict[str, Any]) -> str:
+        """Module, qualified name and version, then the arguments."""
+        parts = [self._name, *self._version]
         for name, value in arguments.items():
             if name not in self._ignored:
                 try:

@@ -1,7 +1,9 @@
 """What surrounds a call: the load that is under way, and whether reads are bypassed. Context variables, nothing else.
 
 A load collects the tags and stamps of all that is read inside it, so that they travel upward by themselves
-(design rule 3; tests/_async/test_dependencies.py would catch its loss).
+(design rule 3; tests/_async/test_dependencies.py would catch its loss). Several threads may hand up to one load: each
+step is one operation of a dict or a set. A read hands up before it returns, so whatever a load has made use of is
+gathered when it ends; what a straggler reads later cannot be in its value (tests/threads/test_gathering_threads.py).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum, auto
 
-from cachewright.core.entry import Stamps
+from cachewright.core.entry import Entry, Stamps
 from cachewright.core.tags import user_tag
 
 
@@ -51,16 +53,36 @@ class Load:
 
         The value is stored only if the server shows that none of these tags was invalidated since the load began.
         """
-        self.late.update(map(user_tag, tags))
+        late = self.late  # before the look: see `end`
+        if not self.ended:
+            late.update([user_tag(tag) for tag in tags])
 
     def gather(self, stamps: Stamps | None) -> None:
         """Take over the stamps of a part; None for a part that cannot be vouched for."""
+        gathered = self.gathered  # before the look: see `end`
+        if self.ended:
+            return
         if stamps is None:
             self.poisoned = True
             return
         for tag, stamp in stamps.items():
-            if self.gathered.setdefault(tag, stamp) != stamp:
+            if gathered.setdefault(tag, stamp) != stamp:
                 self.poisoned = True
+
+    def take_over(self, inner: Load) -> None:
+        """Be made from all that an inner load, which was of nothing that is cached by itself, was made from."""
+        self.gather(None if inner.poisoned else inner.gathered)
+        late = self.late
+        if not self.ended:
+            late.update(inner.late)
+
+    def end(self) -> None:
+        """Nothing is added from now on, whoever goes on in another thread or task: what was made is made of this.
+
+        Who looked before the end writes into what nobody reads any more.
+        """
+        self.ended = True
+        self.gathered, self.late = self.gathered.copy(), self.late.copy()
 
 
 LIVE: set[object] = set()
@@ -77,10 +99,39 @@ def undisturbed() -> bool:
     return _load.get() is None and not _modes.get()
 
 
-def enclosing_load() -> Load | None:
-    """The load under way in this context, or None. A task that outlives the load it began in is in none."""
+def hands_up(entry: Entry, domain: object) -> bool:
+    """Whether a hit that is hot needs no further thought in this context: outside of loads, or handed up just now.
+
+    Asked while `LIVE` is not empty, by who would serve `entry` from memory at once. False leaves it to the long way:
+    under a mode, in a load that verifies, of another domain or of that very key, and for an entry without the stamp of
+    its key (tests/_async/test_dependencies.py and tests/_async/test_hits.py).
+    """
+    if _modes.get():
+        return False
     load = _load.get()
-    return None if load is None or load.ended else load
+    if load is None:
+        return True
+    stamps, key = entry.stamps, entry.key
+    if load.ended or load.verify or load.domain != domain or "k:" + key not in stamps:
+        return False
+    around: Load | None = load
+    while around is not None:
+        if key in around.keys:
+            return False
+        around = around.parent
+    load.gather(stamps)
+    return True
+
+
+def enclosing_load() -> Load | None:
+    """The load under way in this context, or None.
+
+    A task that outlives the load it began in is in the one around that, which may yet wait for it.
+    """
+    load = _load.get()
+    while load is not None and load.ended:
+        load = load.parent
+    return load
 
 
 def collecting_load(domain: object) -> Load | None:
@@ -121,7 +172,7 @@ def collecting(load: Load | None) -> Iterator[None]:
         LIVE.discard(open_context)
         _load.reset(token)
         if load is not None:
-            load.ended = True
+            load.end()
 
 
 @contextmanager

@@ -46,6 +46,9 @@ class Payloads(Protocol):
     def encode_absence(self, aad: bytes) -> tuple[int, int, bytes]:
         """As `encode`, for that there is no value."""
 
+    def declare(self, spec: Any) -> None:
+        """See `codecs.payload.PayloadCodec.declare`."""
+
     def check_absence(self, code: int, flags: int, data: bytes, aad: bytes) -> None:
         """Raises `CodecError` unless `encode_absence` made these."""
 
@@ -152,6 +155,10 @@ class Packer:
         """The value of an entry that is neither an absence nor a counter. Raises `CodecError`."""
         aad = self._aad(key) if self._payloads.binds else b""
         return self._payloads.decode(code, flags, payload, aad)
+
+    def declare(self, spec: Any) -> None:
+        """Let objects of the classes in `spec` be stored. Raises `ConfigurationError`."""
+        self._payloads.declare(spec)
 
     def likeness(self, data: bytes) -> Likeness | None:
         """What plain entries have in common with this one, if they are decoded without a further thought."""

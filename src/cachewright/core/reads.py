@@ -10,6 +10,7 @@ from typing import Any
 from cachewright.core.entry import CachedError, Entry
 from cachewright.core.keys import as_key
 from cachewright.core.lives import Lives
+from cachewright.core.overflow import table_of
 from cachewright.core.policy import Lifetime, Policy
 from cachewright.core.scopes import Scope
 from cachewright.core.tags import NAMESPACE, prefix_tag, prefix_tags, user_tag
@@ -112,6 +113,17 @@ def listed(tags: Tags) -> Sequence[str | tuple[Any, ...]]:
 def spell_tags(tags: Tags) -> list[str]:
     """The user's tags with their kind."""
     return [user_tag(tag) for tag in listed(tags)]
+
+
+def dead_tags(tags: Tags) -> list[str]:
+    """What an invalidation of these tags moves: they, and behind them the tables of those that are rows' or matches'.
+
+    A row that was written is a table that was written, and in an entry with too many tags the table's may stand for
+    the row's (`core.overflow`), whoever invalidates.
+    """
+    spelled = spell_tags(tags)
+    tables = [f"t:table:{table}" for tag in spelled if (table := table_of(tag)) is not None]
+    return list(dict.fromkeys([*spelled, *tables])) if tables else spelled
 
 
 def not_a_key(key: object) -> InvalidKey:

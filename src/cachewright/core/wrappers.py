@@ -15,7 +15,7 @@ from inspect import Parameter
 from typing import Any
 
 from cachewright.core.calls import spelled
-from cachewright.core.loading import LIVE, undisturbed
+from cachewright.core.loading import LIVE, hands_up
 
 _PREFIX = "_cw_"
 _STARRED = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -32,7 +32,7 @@ def make({given}):
                 _cw_monotonic() < _cw_entry.hot_until
                 and (_cw_entry.epoch == _cw_tags.epoch or _cw_tags.renew(_cw_entry))
                 and {plain}
-                and (not _cw_live or _cw_undisturbed())
+                and (not _cw_live or _cw_hands_up(_cw_entry, _cw_domain))
             ):
                 if _cw_entry.freq < 3:
                     _cw_entry.freq += 1
@@ -58,14 +58,14 @@ def compile_wrapper(
 
     `names`: the parameters that the key depends on; `short` is their values, and `plain` whether the key may be
     remembered by them. `define` and `wait`: "async def" and "await ", or what stands in their place. `given`: `table`,
-    `keys` (short → key), `tags`, `monotonic`, `hits`, `read`.
+    `domain`, `keys` (short → key), `tags`, `monotonic`, `hits`, `read`.
     None for a signature that cannot be compiled: one with stars, or with our own names.
     """
     if any(p.kind in _STARRED or p.name.startswith(_PREFIX) for p in parameters):
         return None
     wanted = [p.name for p in parameters if p.name in frozenset(names)]
     named = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
-    given |= {"live": LIVE, "undisturbed": undisturbed}
+    given |= {"live": LIVE, "hands_up": hands_up}
     values = {_PREFIX + name: value for name, value in given.items()}
     values |= {f"default_{n}": p.default for n, p in enumerate(parameters)}
     source = _SOURCE.format(

@@ -96,9 +96,15 @@ def portions(items: Sequence[T], size: Callable[[T], int]) -> list[Sequence[T]]:
     return [*found, items[start:]] if items else []
 
 
+def _is_table(tag: str) -> bool:
+    return tag.startswith("t:table:")
+
+
 def batches(keys: Sequence[str], tags: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
     """Keys and tags in portions that one message and one script call can carry; at least one, maybe empty."""
-    names = [(0, key) for key in keys] + [(1, tag) for tag in tags]
+    # Tables last: who sees that of a table moved must see those of its rows moved as well (_async/bounding.py).
+    ordered = sorted(tags, key=_is_table) if len(tags) > 1 else tags
+    names = [(0, key) for key in keys] + [(1, tag) for tag in ordered]
     portion: tuple[list[str], list[str]] = ([], [])
     size = count = 0
     for kind, name in names:

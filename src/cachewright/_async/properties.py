@@ -1,0 +1,142 @@
+# Properties whose values are cached.
+"""`cached_property_for`: a property that is computed anew after so many seconds, or when what it was made from changes.
+
+Of an object with an identity its value is cached for all objects of that identity, in every process; of any other it is
+kept by the object itself, with the stamps of what it was made from. Invariant (design rule 3;
+tests/_async/test_properties.py and its mutants would catch its loss): what is kept by an object is served while every
+one of those stamps is as the clock knows it, and is handed up to the load around it as any other part is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cachewright._async.decorating import Decoration
+from cachewright._async.methods import AsyncCachedMethod, MethodKeys
+from cachewright._waits import aio
+from cachewright.core.entry import Stamps
+from cachewright.core.identity import DECLARED, Identity
+from cachewright.core.loading import (
+    LIVE,
+    Load,
+    Mode,
+    collecting,
+    collecting_load,
+    enclosing_load,
+    mode_of,
+)
+from cachewright.core.policy import Seconds, as_float
+from cachewright.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cachewright._async.cache import AsyncCache
+
+
+class Kept(NamedTuple):
+    """A value that its object keeps, until when by the process's monotonic clock, and what it was made from."""
+
+    value: Any
+    until: float
+    stamps: Stamps
+
+
+class AsyncCachedProperty:
+    """See `cached_property_for`."""
+
+    def __init__(
+        self,
+        cache: AsyncCache,
+        function: Callable[..., Any],
+        *,
+        method: AsyncCachedMethod,
+        ttl: float,
+    ) -> None:
+        self._engine = cache.engine
+        self._function = function
+        self._method = method
+        self._ttl = ttl
+        self._slot = f"_cachewright_{function.__name__}"
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """The value, cached, kept or computed now."""
+        if instance is None:
+            return self
+        return self._method(instance) if self._is_shared(instance) else self._own(instance)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        """As any property without a setter."""
+        raise AttributeError(f"{self._function.__qualname__} cannot be set")
+
+    async def forget(self, instance: Any) -> None:
+        """Compute it anew when it is next asked for: `User.total.forget(user)`. Of an identity in every process."""
+        if self._is_shared(instance):
+            await self._method.invalidate(instance)
+        else:
+            vars(instance).pop(self._slot, None)
+
+    def _is_shared(self, instance: Any) -> bool:
+        return self._method.has_identity or hasattr(type(instance), DECLARED)
+
+    async def _own(self, instance: Any) -> Any:
+        engine = self._engine
+        try:
+            kept = vars(instance).get(self._slot)
+        except TypeError:
+            raise ConfigurationError(
+                f"a {type(instance).__qualname__} has no room for {self._slot}: declare an identity, or a __dict__"
+            ) from None
+        if kept is not None and self._holds(kept):
+            outer = collecting_load(engine.domain) if LIVE else None
+            if outer is not None:
+                outer.gather(kept.stamps)
+            return kept.value
+        return await self._computed(instance)
+
+    def _holds(self, kept: Kept) -> bool:
+        engine = self._engine
+        if engine.monotonic() >= kept.until or (LIVE and mode_of(engine) is not None):
+            return False
+        return engine.tags.matches(kept.stamps)
+
+    async def _computed(self, instance: Any) -> Any:
+        engine = self._engine
+        load = Load((), engine.domain, enclosing_load())
+        began = engine.monotonic()
+        with collecting(load):
+            value = await aio.call_load(self._function, (instance,), None)
+        outer = collecting_load(engine.domain)
+        if outer is not None:
+            outer.take_over(load)
+        # Nothing has shown that a tag named meanwhile is older than what was read.
+        bypassed = mode_of(engine) in (Mode.BYPASS, Mode.DISABLE)
+        if not (load.poisoned or load.late or bypassed):
+            vars(instance)[self._slot] = Kept(value, began + self._ttl, load.gathered)
+        return value
+
+
+def cached_property_for(
+    self: AsyncCache,
+    ttl: Seconds,
+    /,
+    *,
+    identity: Identity | None = None,
+    tags: Iterable[str] = (),
+    version: str | int | None = None,
+) -> Callable[[Callable[[Any], Any]], Any]:
+    """A property computed anew after `ttl` seconds, or when what it was made from is invalidated.
+
+    With `identity=`, or `__cache_identity__` on the class, it is cached as by `cached_method`, with `tags`, and shared
+    by all objects of that identity. Else each object keeps its own value. Raises `ConfigurationError`.
+    """
+    policy, _ = self.reads.lives.choose(self.policy, ttl, None, None)
+    how = Decoration(policy=policy, default=None, verify=False)
+
+    def around(function: Callable[[Any], Any]) -> AsyncCachedProperty:
+        keys = MethodKeys(function, tags=tags, ignore=(), version=version, identity=identity)
+        method = AsyncCachedMethod(self, function, keys, how)
+        return AsyncCachedProperty(self, function, method=method, ttl=as_float(ttl))
+
+    return around
