@@ -111,9 +111,12 @@ class Analyser:
 
     def _found(self, name: tuple[str, Paramstyle]) -> Statement:
         """Of the generation before, or analysed. Two generations are kept: what nobody asks for is in neither, after a while."""
+        version = self._version
         found = self._older.get(name)
         if found is None:
             found = self._analysed(*name)
+        if version != self.catalogue.version:
+            return found  # made under two catalogues, perhaps: it is not remembered
         if len(self._known) >= MOST_ANALYSES // 2:
             self._older, self._known = self._known, {}
         self._known[name] = found

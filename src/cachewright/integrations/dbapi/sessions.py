@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -43,6 +44,12 @@ class Session:
         object.__setattr__(
             self, "spelled", spell((self.database, self.path, self.settings, self.reported))
         )
+
+
+@lru_cache(maxsize=256)
+def session_like(database: str, aside: str, version: int) -> Session:
+    """The session of a connection to SQLite, whose answers are mostly those of the time before."""
+    return Session(database, ("main",), aside=aside, version=version)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from cachewright.errors import ConfigurationError
 from cachewright.integrations.dbapi import drivers, mysql, postgresql, sqlite
 from cachewright.integrations.dbapi.asking import Conversation, Rows
 from cachewright.integrations.dbapi.results import Result, kept
-from cachewright.integrations.dbapi.sessions import Session
+from cachewright.integrations.dbapi.sessions import Session, session_like
 
 CHUNK = 1000
 
@@ -38,6 +38,18 @@ def run(connection: Any, sql: str, params: Any = None) -> Result:
         cursor.close()
 
 
+def fetch(connection: Any, sql: str) -> list[Any]:
+    """The rows of a question of our own."""
+    cursor = connection.cursor()
+    if inspect.isawaitable(cursor):
+        cursor = cursor
+    try:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
+
+
 def run_many(connection: Any, sql: str, rows: Any) -> Result:
     """Execute a statement for many parameters; its rowcount."""
     cursor = connection.cursor()
@@ -56,7 +68,7 @@ def ask(connection: Any, conversation: Conversation) -> Any:
     try:
         question = next(conversation)
         while True:
-            answer: Rows = list(run(connection, question))
+            answer: Rows = [tuple(row) for row in fetch(connection, question)]
             question = conversation.send(answer)
     except StopIteration as end:
         return end.value
@@ -111,19 +123,19 @@ def _who(session: str, identity: str, database: str | None) -> Conversation:
 
 
 def _session_of_sqlite(connection: Any, database: str | None) -> Session:
-    databases = {row[1]: row[2] for row in run(connection, sqlite.SESSION)}
+    databases = {row[1]: row[2] for row in fetch(connection, sqlite.SESSION)}
     if not databases["main"] and database is None:
         raise ConfigurationError("a database in memory has no name: give QueryCache a database=")
     aside = "other databases are attached" if databases.keys() - {"main", "temp"} else ""
-    if "temp" in databases and (run(connection, sqlite.TEMPORARY)).scalar():
+    if "temp" in databases and (fetch(connection, sqlite.TEMPORARY))[0][0]:
         aside = "the session has temporary tables"
-    version = (run(connection, sqlite.VERSION)).scalar()
-    return Session(database or str(databases["main"]), ("main",), aside=aside, version=version)
+    [[version]] = fetch(connection, sqlite.VERSION)
+    return session_like(database or str(databases["main"]), aside, version)
 
 
 def may_fill(connection: Any) -> bool:
     """Whether a result that is read now, in the transaction under way, is what has been committed last."""
     if drivers.dialect_of(connection) != "postgres":
         return False  # SQLite and MySQL read an old snapshot
-    isolation, clean = (run(connection, postgresql.TRANSACTION))[0]
+    isolation, clean = (fetch(connection, postgresql.TRANSACTION))[0]
     return bool(clean) and isolation in ("read committed", "read uncommitted")
