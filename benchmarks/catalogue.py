@@ -6,6 +6,8 @@ from benchmarks import (
     codecs,
     cold_reads,
     contention,
+    django_fragments,
+    fragments,
     gathering,
     growth,
     l1,
@@ -31,6 +33,8 @@ ROWS: tuple[Row, ...] = tuple(
             *stampedes.ROWS,
             *writes.ROWS,
             cold_reads.ROW,
+            *fragments.ROWS,
+            django_fragments.ROW,
         ),
         key=lambda row: row.number,
     )

@@ -134,6 +134,21 @@ def test_security_05_values_of_different_types_are_different_parts(values: list[
     assert len(set(spelled)) == len(values), spelled
 
 
+class Safe(str):
+    """Text of a template engine that says of itself that it is safe HTML."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
+
+
+def test_security_05_safe_html_and_a_text_of_the_same_letters_are_different_parts() -> None:
+    assert spell(Safe("<b>")) == "h~%3Cb%3E"
+    parts = [Safe("a"), "a", Safe(""), "", Safe("7"), 7, "7", "h~a"]
+    assert len({spell(part) for part in parts}) == len(parts)
+
+
 def test_the_order_of_sets_and_mappings_does_not_matter() -> None:
     assert spell({"a": 1, "b": 2}) == spell({"b": 2, "a": 1})
     assert spell({"a", "b", "c"}) == spell({"c", "b", "a"}) == spell(frozenset("abc"))

@@ -115,5 +115,24 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
         await found.close()
 
 
-collect_ignore = [] if find_spec("django") else ["test_django_source.py"]
+@pytest.fixture(params=["threads", "asyncio"])
+async def pages(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """Makes sites of Jinja2 templates in each world, and closes their caches."""
+    from integrations.pages import Pages
+
+    made: list[Pages] = []
+
+    def make(templates: dict[str, str] | str, **options: Any) -> Pages:
+        named = {"page": templates} if isinstance(templates, str) else templates
+        made.append(Pages(named, asynchronous=request.param == "asyncio", **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()
+
+
+collect_ignore = (
+    [] if find_spec("django") else ["test_django_source.py", "test_django_fragments.py"]
+)
 """Django is one of the peers, which need not be installed."""

@@ -14,6 +14,7 @@ from proof import (
     drain_on_term,
     error_replies,
     evicted_stamps,
+    fragments,
     frozen_server,
     leader_lost,
     link_loss,
@@ -60,4 +61,5 @@ EXPERIMENTS: list[Experiment] = [
     source_away.EXPERIMENT,
     drain_on_term.EXPERIMENT,
     write_through.EXPERIMENT,
+    fragments.EXPERIMENT,
 ]

@@ -171,6 +171,12 @@ def decorated(cache: Cache) -> None:
     def bare(user_id: int) -> User:
         return User(user_id)
 
+    @cache.fragment("badge", ttl=60, tags=["user:{user_id}"])
+    def badge(user_id: int) -> str:
+        return str(user_id)
+
+    assert_type(badge(42), str)
+    badge("42")  # type: ignore[arg-type]
     assert_type(get_user(42), User)
     assert_type(get_user(user_id=42, lang="fr"), User)
     assert_type(get_user.refresh(42), User)

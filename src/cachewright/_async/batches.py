@@ -171,6 +171,7 @@ class AsyncBatches:
                 found = [Found(glance.data, {}, glance.node) for glance in glances if glance]
             else:
                 found = await store.read(names, tags, make=make, slide_at=slide)
+            await self._looker.ask_ahead(store, reads, found)
             looks = await self._looker.judge_many(store, reads, flights, found, made=parts)
             if not sliding:
                 await self._looker.slide(

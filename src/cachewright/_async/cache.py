@@ -15,9 +15,9 @@ from typing import Any, Self, cast
 
 from cachewright._async.batches import AsyncBatches
 from cachewright._async.contexts import AsyncContexts
-from cachewright._async.decorating import cached
 from cachewright._async.engine import AsyncEngine
 from cachewright._async.explaining import AsyncExplainable
+from cachewright._async.fragments import AsyncDecorating
 from cachewright._async.glancing import AsyncGlancer
 from cachewright._async.leases import AsyncLeases
 from cachewright._async.loading import AsyncLoader
@@ -50,7 +50,7 @@ from cachewright.options import Options
 from cachewright.types import ABSENT, MISSING, Key
 
 
-class AsyncCache(AsyncContexts, AsyncExplainable, AsyncObjects, AsyncWarmable):
+class AsyncCache(AsyncContexts, AsyncDecorating, AsyncExplainable, AsyncObjects, AsyncWarmable):
     """A cache for asyncio: L1 in this process and, with a server, L2 on Redis or Valkey.
 
     `server`: None (L1 only), a URL (redis://, rediss://, valkey://, unix://, embedded://) or a redis-py client.
@@ -383,10 +383,6 @@ class AsyncCache(AsyncContexts, AsyncExplainable, AsyncObjects, AsyncWarmable):
         names = [self.reads.name(key) for key in keys]
         dirty = dead_tags(tags)
         return AsyncWriting(self.engine, self._leases, names, dirty, strict=strict, limit=limit)
-
-    # ---------------------------------------------------------------- decorating
-
-    cached = cached
 
     # ---------------------------------------------------------------- observing
 

@@ -171,6 +171,7 @@ class Batches:
                 found = [Found(glance.data, {}, glance.node) for glance in glances if glance]
             else:
                 found = store.read(names, tags, make=make, slide_at=slide)
+            self._looker.ask_ahead(store, reads, found)
             looks = self._looker.judge_many(store, reads, flights, found, made=parts)
             if not sliding:
                 self._looker.slide(

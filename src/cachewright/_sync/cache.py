@@ -15,9 +15,9 @@ from typing import Any, Self, cast
 
 from cachewright._sync.batches import Batches
 from cachewright._sync.contexts import Contexts
-from cachewright._sync.decorating import cached
 from cachewright._sync.engine import Engine
 from cachewright._sync.explaining import Explainable
+from cachewright._sync.fragments import Decorating
 from cachewright._sync.glancing import Glancer
 from cachewright._sync.leases import Leases
 from cachewright._sync.loading import Loader
@@ -50,7 +50,9 @@ from cachewright.options import Options
 from cachewright.types import ABSENT, MISSING, Key
 
 
-class Cache(Contexts, Explainable, Objects, Warmable):
+class Cache(
+    Contexts, Decorating, Explainable, Objects, Warmable
+):
     """A cache for asyncio: L1 in this process and, with a server, L2 on Redis or Valkey.
 
     `server`: None (L1 only), a URL (redis://, rediss://, valkey://, unix://, embedded://) or a redis-py client.
@@ -383,10 +385,6 @@ class Cache(Contexts, Explainable, Objects, Warmable):
         names = [self.reads.name(key) for key in keys]
         dirty = dead_tags(tags)
         return Writing(self.engine, self._leases, names, dirty, strict=strict, limit=limit)
-
-    # ---------------------------------------------------------------- decorating
-
-    cached = cached
 
     # ---------------------------------------------------------------- observing
 

@@ -96,6 +96,30 @@ class CallKeys:
         return [template.fill(arguments) for template in self._tags]
 
 
+class FragmentKeys(CallKeys):
+    """The keys of a function that renders a part of a page: its fragment's name, then all arguments."""
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        tags: Iterable[str],
+        ignore: Iterable[str],
+        version: str | int | None,
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(
+                f"a fragment needs a name, as in fragment('sidebar'), not {name!r}"
+            )
+        super().__init__(function, key=None, tags=tags, ignore=ignore, version=version)
+        self._prefix = f"fragment:{spell(name)}:"
+
+    def key(self, *args: Any, **kwargs: Any) -> str:
+        """The key of the call with these arguments."""
+        return self._prefix + super().key(*args, **kwargs)
+
+
 def _compile(parameters: list[Parameter]) -> Callable[..., dict[str, Any]]:
     """A function with the same parameters that returns them by name."""
     defaults = {f"default_{n}": p.default for n, p in enumerate(parameters)}

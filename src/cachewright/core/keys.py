@@ -109,6 +109,9 @@ def _spell_object(part: Any) -> str:
     name = f"{type(part).__module__}.{type(part).__qualname__}"
     if isinstance(part, Enum):
         return f"e~{_escape(name)}~{_escape(part.name)}"
+    if isinstance(part, str) and hasattr(part, "__html__"):
+        # Markup and its like: a page shows it as it is, and a plain text of the same letters escaped.
+        return f"h~{_escape(str.__str__(part))}"
     if is_dataclass(part) and not isinstance(part, type) and type(part).__hash__ is not None:
         values = (getattr(part, f.name) for f in fields(part))
         return f"o~{_escape(name)}~" + "~".join(_escape(spell(v)) for v in values)
