@@ -8,6 +8,7 @@ from __future__ import annotations
 from proof import (
     absent_keys,
     bus_latency,
+    cached_queries,
     cancelled_calls,
     crash_between,
     dead_server,
@@ -23,6 +24,7 @@ from proof import (
     pending_evicted,
     poison_writes,
     power_loss,
+    row_predicates,
     skewed_clocks,
     source_away,
     source_down,
@@ -62,4 +64,6 @@ EXPERIMENTS: list[Experiment] = [
     drain_on_term.EXPERIMENT,
     write_through.EXPERIMENT,
     fragments.EXPERIMENT,
+    cached_queries.EXPERIMENT,
+    row_predicates.EXPERIMENT,
 ]

@@ -69,6 +69,13 @@ def _ledger_of(connection: sa.Connection) -> _Ledger:
     return ledger
 
 
+def written_so_far(connection: sa.Connection, door: Any) -> list[Any]:
+    """The tags of what a door has written in the transaction of the connection."""
+    ledger = _ledgers.get(connection)
+    written = ledger.written if ledger is not None else []
+    return [tag for each in written if each.door is door for tag in each.tags]
+
+
 def _listen(connection: sa.Connection, ledger: _Ledger) -> None:
     """Listeners live as long as the connection object, which is short: until it goes back to the pool."""
     on = sa.event.listen
@@ -103,7 +110,7 @@ def _commit(connection: sa.Connection, ledger: _Ledger) -> None:
             commit.committed(rows)
     finally:
         for commit, _ in marked:
-            _done(commit.end())
+            done(commit.end())
 
 
 def _marked(connection: sa.Connection, written: Sequence[_Written]) -> list[tuple[Any, Rows]]:
@@ -112,13 +119,13 @@ def _marked(connection: sa.Connection, written: Sequence[_Written]) -> list[tupl
     try:
         for each in written:
             commit = each.door.commit_of(each.identities, each.tags)
-            _done(commit.begin())
+            done(commit.begin())
             marked.append((commit, {}))
             # After the marks: so it is what the source holds, also of rows that this transaction holds no lock on.
             marked[-1][1].update(_rows(connection, each))
     except BaseException:
         for commit, _ in marked:
-            _done(commit.end())
+            done(commit.end())
         connection.dialect.do_rollback(connection.connection)
         raise
     return marked
@@ -142,12 +149,13 @@ def _do_commit(connection: sa.Connection) -> None:
         ) from error
 
 
-def _done(result: Any) -> None:
-    """Wait for a door of asyncio, whose sessions run their plain half in a greenlet."""
+def done(result: Any) -> Any:
+    """Wait for a door of asyncio, whose sessions run their plain half in a greenlet; returns what it brings."""
     if inspect.isawaitable(result):
         from sqlalchemy.util.concurrency import await_only  # needs greenlet, as asyncio sessions do
 
-        await_only(result)
+        return await_only(result)
+    return result
 
 
 # -------------------------------------------------------------------- whom to join

@@ -1,0 +1,83 @@
+"""What a query cache knows of one database: what each statement means, and what a write makes wrong.
+
+What must not be here: events, sessions, results.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from time import monotonic
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from cachewright.integrations.sqlalchemy.catalogue import DatabaseCatalogue
+from cachewright.integrations.sqlalchemy.marking import EVERYTHING
+from cachewright.sql import Analyser, Paramstyle, Statement, Writes, unnamed_write
+
+MOST_SETS = 64
+"""So many runs of one statement have their rows named; beyond, its tables count as a whole."""
+
+LEAST_BETWEEN = 5.0
+"""Seconds between two looks at the catalogue for names that nobody knows."""
+
+_HARMLESS_SETTING = re.compile(
+    r"\s*(?:set\s+(?:session\s+|local\s+)?(?:statement_timeout|lock_timeout|idle_\w+timeout|application_name|work_mem"
+    r"|client_min_messages|synchronous_commit|random_page_cost|enable_\w+|names|character)\b"
+    r"|(?:fetch|close|move|declare|listen|unlisten|deallocate)\b"
+    r"|pragma\s+(?!.*(?:read_uncommitted|case_sensitive_like)))",
+    re.IGNORECASE,
+)
+
+
+class Knowledge:
+    """Of one engine. `tell(kind, detail)` is told what people should know."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        tell: Any,
+        *,
+        pure: Collection[str],
+        also: Mapping[str, Iterable[str]],
+        tracked: Mapping[str, Iterable[Sequence[str]]],
+        images: bool,
+    ) -> None:
+        self.dialect = engine.dialect
+        self.tell = tell
+        self.images = images
+        self.catalogue = DatabaseCatalogue(engine.dialect, also=also, tracked=tracked)
+        style = cast(Paramstyle, engine.dialect.paramstyle)
+        self.analyse = Analyser(engine.dialect.name, self.catalogue, paramstyle=style, pure=pure)
+        self._read_at = -LEAST_BETWEEN
+
+    def needs_reading(self, meaning: Statement) -> bool:
+        """Whether the database should be asked again what it holds: a statement names what nobody knows."""
+        why = getattr(meaning, "reason", None) or getattr(meaning, "everything", None) or ""
+        return "the catalogue knows no" in why and monotonic() - self._read_at > LEAST_BETWEEN
+
+    def read(self, connection: sa.Connection) -> None:
+        """Ask the database what it holds."""
+        self._read_at = monotonic()
+        self.catalogue.read(connection)
+
+    def dirtied(self, meaning: Writes, sets: Sequence[Any]) -> Sequence[Any]:
+        """What a write with these parameters makes wrong."""
+        if meaning.everything is not None:
+            self.tell("everything_invalidated", meaning.everything)
+            return EVERYTHING
+        if len(sets) > MOST_SETS:
+            return [tag for name in sorted(meaning.tables) for tag in unnamed_write(name)]
+        found: dict[Any, None] = {}
+        for each in sets:
+            tags = meaning.tags(each)
+            if tags is None:
+                return EVERYTHING
+            found.update(dict.fromkeys(tags))
+        return list(found)
+
+    @staticmethod
+    def matters(statement: str) -> bool:
+        """Whether a statement about the session may change what queries mean there."""
+        return _HARMLESS_SETTING.match(statement) is None
