@@ -50,9 +50,7 @@ from cachewright.options import Options
 from cachewright.types import ABSENT, MISSING, Key
 
 
-class Cache(
-    Contexts, Decorating, Explainable, Objects, Warmable
-):
+class Cache(Contexts, Decorating, Explainable, Objects, Warmable):
     """A cache for asyncio: L1 in this process and, with a server, L2 on Redis or Valkey.
 
     `server`: None (L1 only), a URL (redis://, rediss://, valkey://, unix://, embedded://) or a redis-py client.

@@ -9,7 +9,7 @@ Invariants kept here (design rules 1 and 2; tests/_sync/test_races.py and its mu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
