@@ -30,6 +30,7 @@ SHOWN: dict[int, list[str]] = {
     5: [
         "core/test_keys.py::test_security_05_values_of_different_types_are_different_parts",
         "core/test_keys.py::test_security_05_what_has_no_spelling_is_refused_and_never_str",
+        "core/test_keys.py::test_security_05_safe_html_and_a_text_of_the_same_letters_are_different_parts",
     ],
     6: [
         "core/test_calls.py::test_security_06_the_key_names_module_qualified_name_and_version",
@@ -39,6 +40,8 @@ SHOWN: dict[int, list[str]] = {
         "_async/test_keys.py::test_security_07_a_scoped_cache_is_not_used_without_a_scope",
         "_async/test_keys.py::test_security_07_nobody_reads_what_belongs_to_another",
         "_async/test_keys.py::test_security_07_scopes_that_look_alike_are_apart",
+        "integrations/test_jinja2_safety.py::test_security_07_a_private_cache_s_fragments_belong_to_somebody",
+        "integrations/test_django_fragments.py::test_security_07_a_private_cache_s_fragments_belong_to_somebody",
     ],
     8: [
         "core/test_keys.py::test_security_08_names_on_the_server_cannot_spell_one_another",
@@ -50,11 +53,13 @@ SHOWN: dict[int, list[str]] = {
     ],
     10: [
         "codecs/test_payload.py::test_security_10_unknown_codes_and_flags_are_refused",
+        "codecs/test_objects.py::test_security_10_bytes_that_are_no_object_are_an_error_of_the_codec",
         "_async/test_payloads.py::test_security_11_an_entry_that_makes_no_sense_is_a_miss_is_told_and_is_removed",
         "_async/test_payloads.py::test_security_10_an_entry_of_a_later_release_is_a_miss_and_is_left_alone",
     ],
     11: [
         "core/test_envelope.py::test_security_11_an_entry_cut_or_changed_anywhere_raises_codec_errors_only",
+        "_async/test_explaining.py::test_security_11_what_is_no_entry_is_unreadable_and_nothing_is_raised",
         "_async/test_payloads.py::test_security_11_an_entry_that_makes_no_sense_is_a_miss_is_told_and_is_removed",
         "_async/test_payloads.py::test_security_11_a_key_of_another_type_is_a_miss_and_is_removed",
         "redis/test_living_scripts.py::test_security_11_discard_removes_what_was_read_and_nothing_newer",
@@ -76,7 +81,10 @@ SHOWN: dict[int, list[str]] = {
         "codecs/test_sealing.py::test_security_15_nonces_do_not_repeat_and_a_key_has_a_limit",
         "_async/test_payloads.py::test_security_15_keys_are_rotated_without_losing_entries",
     ],
-    16: ["codecs/test_payload.py::test_security_16_a_sensitive_type_needs_a_sealer"],
+    16: [
+        "codecs/test_payload.py::test_security_16_a_sensitive_type_needs_a_sealer",
+        "codecs/test_objects.py::test_security_16_a_sensitive_class_is_refused_without_a_sealer",
+    ],
     17: [
         "_async/test_values.py::test_security_17_values_are_shared_unless_copies_are_asked_for",
         "_async/test_values.py::test_defect_17_with_copy_every_hit_is_a_callers_own",
