@@ -164,7 +164,7 @@ _UNCACHED = "SQLAlchemy session"
 
 def _row(name: str, title: str, question: str, keys: list[Any], *, limit: float) -> Row:
     return Row(
-        number=19,
+        number=20,
         name=name,
         title=title,
         unit="ns",

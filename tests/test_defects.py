@@ -264,29 +264,36 @@ SHOWN: dict[int, list[str]] = {
         "memory/test_store.py::test_defect_53_a_rewritten_entry_keeps_its_hits",
     ],
     81: [
+        "integrations/test_django_query_keys.py::test_defect_81_nothing_is_pickled",
         "integrations/test_query_defects.py::test_defect_81_results_travel_without_pickle",
     ],
     82: [
+        "integrations/test_django_query_keys.py::test_defect_82_parameters_of_all_types_have_a_key_and_no_two_share_one",
         "integrations/test_query_defects.py::test_defect_82_two_queries_never_share_a_key",
         "integrations/test_query_defects.py::test_defect_82_the_guides_keys_collide",
         "integrations/test_query_defects.py::test_defect_82_every_type_of_parameter_has_keys_of_its_own",
         "integrations/test_query_defects.py::test_defect_82_a_parameter_without_a_spelling_is_read_and_not_cached",
     ],
     83: [
+        "integrations/test_django_query_keys.py::test_defect_83_a_session_with_settings_of_its_own_is_not_served_from_the_cache",
         "integrations/test_query_defects.py::test_defect_83_a_search_path_is_part_of_the_key",
         "integrations/test_query_defects.py::test_defect_83_a_write_of_one_tenant_spares_the_other",
         "integrations/test_query_defects.py::test_defect_83_rows_that_the_database_hides_need_a_scope",
         "integrations/test_query_defects.py::test_defect_83_a_role_is_part_of_the_key",
     ],
     84: [
+        "integrations/test_django_query_keys.py::test_defect_84_a_view_depends_on_what_it_selects",
+        "integrations/test_django_query_keys.py::test_defect_84_what_a_trigger_writes_is_seen",
         "integrations/test_query_defects.py::test_defect_84_the_tables_of_a_statement_are_those_that_it_reads",
         "integrations/test_query_defects.py::test_defect_84_the_regex_of_the_guide_finds_others",
         "integrations/test_query_defects.py::test_defect_84_what_is_not_known_is_not_cached",
     ],
     85: [
+        "integrations/test_django_query_keys.py::test_defect_85_an_entry_of_any_age_falls",
         "integrations/test_query_defects.py::test_defect_85_a_write_ends_results_of_any_age",
     ],
     86: [
+        "integrations/test_django_query_keys.py::test_defect_86_a_count_falls_with_the_rows_that_it_counts",
         "integrations/test_query_protections.py::test_defect_86_a_cached_function_falls_with_the_tables_that_its_queries_read",
     ],
     87: [
@@ -296,6 +303,7 @@ SHOWN: dict[int, list[str]] = {
         "integrations/test_query_defects.py::test_defect_87_the_guides_keys_differ_for_one_call_and_agree_for_two",
     ],
     88: [
+        "integrations/test_django_query_keys.py::test_defect_88_what_is_volatile_or_locks_is_never_cached",
         "integrations/test_query_defects.py::test_defect_88_what_moves_by_itself_is_not_cached",
         "integrations/test_query_defects.py::test_defect_88_locks_and_open_transactions_are_not_cached",
         "integrations/test_query_protections.py::test_defect_88_what_cannot_be_cached_is_executed_and_the_reason_told",
@@ -303,6 +311,7 @@ SHOWN: dict[int, list[str]] = {
         "integrations/test_query_protections.py::test_defect_88_a_statement_that_writes_is_no_query",
     ],
     89: [
+        "integrations/test_django_query_keys.py::test_defect_89_a_cached_queryset_is_a_queryset_of_django",
         "integrations/test_query_protections.py::test_defect_89_a_cached_result_is_a_result_of_sqlalchemy",
     ],
     90: [

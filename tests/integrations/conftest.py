@@ -132,7 +132,29 @@ async def pages(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
         await each.close()
 
 
-collect_ignore = (
-    [] if find_spec("django") else ["test_django_source.py", "test_django_fragments.py"]
-)
-"""Django is one of the peers, which need not be installed."""
+if find_spec("django"):
+    from integrations import django_site
+
+    django_site.set_up()
+
+    @pytest.fixture(params=["sqlite", "postgresql"])
+    def library(request: pytest.FixtureRequest, library_file: Path) -> Iterator[Any]:
+        """The empty tables of the library under Django's default alias, in each database."""
+        if request.param == "sqlite":
+            engine = django_site.sqlite(library_file)
+        else:
+            engine = django_site.postgresql(request.getfixturevalue("postgresql"))
+        with django_site.databases.use(engine) as connection:
+            yield connection
+
+    @pytest.fixture(scope="session")
+    def library_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """The SQLite database of this test process."""
+        return tmp_path_factory.mktemp("library") / "library.db"
+
+    collect_ignore = []
+else:
+    collect_ignore = sorted(
+        path.name for path in Path(__file__).parent.glob("*.py") if "django" in path.name
+    )
+    """Django is one of the peers, which need not be installed."""

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from integrations import library
-from integrations.library import Author, Book, Library, Loan, Tag, shelved
+from integrations import orm_library as library
+from integrations.orm_library import Author, Book, Library, Loan, Tag, shelved
 from integrations.stores import Store, now
 
 

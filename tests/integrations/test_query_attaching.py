@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from integrations import library
-from integrations.library import Author, Book, Library
+from integrations import orm_library as library
+from integrations.orm_library import Author, Book, Library
 from integrations.stores import Store, now
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker
 from sqlalchemy.orm import Session, scoped_session, sessionmaker

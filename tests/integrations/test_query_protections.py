@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from integrations import library
-from integrations.library import Author, Book, Library, Loan
+from integrations import orm_library as library
+from integrations.orm_library import Author, Book, Library, Loan
 from integrations.stores import Store
 from proof import weakened_queries as weakened
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from integrations import library
-from integrations.library import Author, Book, Genre, Library, Tag
+from integrations import orm_library as library
+from integrations.orm_library import Author, Book, Genre, Library, Tag
 from integrations.stores import Store, now
 from sqlalchemy.orm import aliased, joinedload, load_only, raiseload, selectinload
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from integrations.library import Book, Library, Loan, Tag
 from integrations.library_writes import (
     QUESTIONS,
     ask_all,
@@ -16,6 +15,7 @@ from integrations.library_writes import (
     open_library,
     truth,
 )
+from integrations.orm_library import Book, Library, Loan, Tag
 from integrations.stores import Store, now
 
 from cachewright.embedded import EmbeddedServer

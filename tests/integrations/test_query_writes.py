@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from integrations.library import Author, Book
 from integrations.library_writes import (
     QUESTIONS,
     WRITES,
@@ -14,6 +13,7 @@ from integrations.library_writes import (
     open_library,
     truth,
 )
+from integrations.orm_library import Author, Book
 from integrations.stores import Store, now
 
 
