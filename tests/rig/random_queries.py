@@ -6,12 +6,24 @@ The order of rows is open, so whoever compares sorts them. What must not be here
 from __future__ import annotations
 
 import random
+import re
+import warnings
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from rig.random_schemas import Mapped, Schema, value
+
+
+def as_text(made: Any, dialect: sa.Dialect) -> str:
+    """A statement or a condition with its values in it, for `sa.text`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sa.exc.SAWarning)  # comparisons with NULL are meant
+        text = str(made.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    if dialect.paramstyle in ("format", "pyformat"):
+        text = text.replace("%%", "%")
+    return text.replace(":", "\\:")
 
 
 class Asker:
@@ -27,16 +39,17 @@ class Asker:
             [self._entities, self._by_key, self._columns, self._columns, self._joined, self._joined, self._aggregate,
              self._grouped, self._cte, self._membership, self._exists, self._union, self._derived, self._scalar]
         )()  # fmt: skip
-        if self._draw.random() < 0.2:
+        if self._draw.random() < 0.3:
             return self._as_text(made, dialect)
         return made
 
     def _as_text(self, made: Any, dialect: sa.Dialect) -> Any:
-        text = str(made.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-        style = dialect.paramstyle in ("format", "pyformat")
-        text = text.replace("%%", "%") if style else text
+        text = as_text(made, dialect)
+        schema = "main" if dialect.name == "sqlite" else "public"
+        spelled = self._draw.choice([r"\1", r'"\1"', rf"{schema}.\1", rf'{schema}."\1"'])
+        text = re.sub(r"(?<=FROM )(t\d)\b", spelled, text)
         noise = self._draw.choice(["", "/* FROM nothing */ ", "-- JOIN t9\n"])
-        return sa.text(noise + text.replace(":", "\\:"))
+        return sa.text(noise + text)
 
     # ------------------------------------------------------------ predicates
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from rig.random_queries import Asker
+from rig.random_queries import Asker, as_text
 from rig.random_schemas import Mapped, Schema, row, value
 
 
@@ -152,10 +152,7 @@ class Scribbler:
         quote = dialect.identifier_preparer.quote
         column = self._draw.choice(mapped.others)
         where = self._asker._where(mapped)
-        text = str(where.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).replace(
-            ":", "\\:"
-        )
-        text = text.replace("%%", "%") if dialect.paramstyle == "pyformat" else text
+        text = as_text(where, dialect)
         verb = f"UPDATE {mapped.table.name} SET {quote(column.name)} = :new WHERE {text}"
         if self._draw.random() < 0.15:
             session.execute(sa.text(f"DELETE FROM {mapped.table.name} WHERE {text}"))

@@ -123,6 +123,7 @@ class Observer:
         if connection in _quiet:
             return
         observed.statements += 1
+        self._settle(connection, observed)
         sets = sets_of(parameters)
         if observed.listener is not None:
             observed.listener(statement, sets)
@@ -246,6 +247,12 @@ class Observer:
             tags = self.knowledge.dirtied(*observed.inserting)
             self._enlist(connection, [tag for tag in tags if not str(tag).startswith("rows:")])
 
+    def _settle(self, connection: sa.Connection, observed: Observed) -> None:
+        """The result of an INSERT never came: then nobody knows its keys."""
+        inserting, observed.inserting = observed.inserting, None
+        if inserting is not None and connection.in_transaction():
+            self._enlist(connection, self.knowledge.dirtied(*inserting))
+
     def _executed(self, connection: sa.Connection, *about: Any) -> None:
         """A statement of SQLAlchemy's has a result: an INSERT's shows the keys."""
         observed = self._connections.get(connection)
@@ -263,14 +270,10 @@ class Observer:
             return
         self._release(observed)
         images, observed.images = observed.images, None
-        inserting, observed.inserting = observed.inserting, None
-        if not connection.in_transaction():
-            return
         # It may have done a part, and the transaction may go on.
-        if images is not None:
+        if images is not None and connection.in_transaction():
             self._enlist(connection, images.dirtied())
-        if inserting is not None:
-            self._enlist(connection, self.knowledge.dirtied(*inserting))
+        self._settle(connection, observed)
 
     @staticmethod
     def _release(observed: Observed) -> None:
