@@ -112,7 +112,9 @@ def _turns(
 
 
 def _plain_kind(kind: type) -> type | None:
-    """Of the mutable kinds of SQLAlchemy, which tell their objects of changes, the plain one."""
+    """The plain one of a mutable kind of SQLAlchemy, which tells its object of changes, or of asyncpg's UUID."""
+    if issubclass(kind, UUID):
+        return UUID
     if issubclass(kind, MutableBase):
         return next((plain for plain in (dict, list, set) if issubclass(kind, plain)), None)
     return None
@@ -120,6 +122,8 @@ def _plain_kind(kind: type) -> type | None:
 
 def _plain(value: Any) -> Any:
     plain = _plain_kind(type(value))
+    if plain is UUID:
+        return UUID(int=value.int)
     return value if plain is None else plain(value)
 
 

@@ -35,11 +35,9 @@ class Database:
             dialect=self.dialect,
             schema_translate_map=schemas,
             render_schema_translate=bool(schemas),
-            compile_kwargs={"render_postcompile": True},
         )
-        values = compiled.params
-        order = getattr(compiled, "positiontup", None)
-        return str(compiled), values if order is None else [values[name] for name in order]
+        sent = compiled.construct_expanded_state()
+        return sent.statement, sent.positional_parameters if compiled.positional else sent.parameters
 
 
 class Databases:
