@@ -378,3 +378,12 @@ def test_values_are_bytes_everywhere() -> None:
     assert type(data) is bytes
     for form in (data, bytearray(data), memoryview(data)):
         assert codec.decode(form) == {"a": (1, b"\xff")}
+
+
+def test_the_uuid_of_a_driver_comes_back_as_a_uuid() -> None:
+    drivers = pytest.importorskip("asyncpg.pgproto.pgproto")
+    own = UUID(int=7)
+    codec = MsgpackCodec()
+    back = codec.decode(codec.encode({"id": drivers.UUID(str(own))}))
+    assert back == {"id": own}
+    assert type(back["id"]) is UUID

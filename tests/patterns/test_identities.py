@@ -115,3 +115,11 @@ def test_ids_are_kept_once_and_in_order() -> None:
     assert distinct(["2", 1, 2, "1"], lambda key: canonical(key, int)) == [2, 1]
     assert parts_of(("A", 1)) == ("A", 1)
     assert parts_of(7) == (7,)
+
+
+def test_a_driver_s_own_uuid_is_a_uuid() -> None:
+    class Own(UUID):
+        pass
+
+    assert type(canonical(Own(int=7), UUID)) is UUID
+    assert type(canonical(Own(int=7), object)) is UUID

@@ -97,7 +97,10 @@ def _text(part: Any) -> str:
 
 
 def _uuid(part: Any) -> UUID:
-    return part if isinstance(part, UUID) else UUID(_text(part))
+    if type(part) is UUID:
+        return part
+    # A driver's own class, such as asyncpg's, is one in all but its name, and has no spelling as a part of a key.
+    return UUID(int=part.int) if isinstance(part, UUID) else UUID(_text(part))
 
 
 def _date(part: Any) -> date:
