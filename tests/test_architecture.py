@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_child_process": {"errors"},
     "embedded": {"errors", "_child_process"},
     "decorators": PUBLIC,
-    "gathering": {"errors"},
+    "gathering": {"errors", "core"},
     "objects": PURE,
     "patterns": PUBLIC | ENGINE | {"decorators"},
     "integrations": DOORS,

@@ -12,6 +12,7 @@ from contextvars import copy_context
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from cachewright.core.loading import resumed
 from cachewright.errors import ConfigurationError
 
 P = ParamSpec("P")
@@ -31,7 +32,8 @@ def carry(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def carried(*args: P.args, **kwargs: P.kwargs) -> R:
-        return context.copy().run(function, *args, **kwargs)
+        with resumed():  # else a hit in memory would not ask for the mode, once its block has ended
+            return context.copy().run(function, *args, **kwargs)
 
     return carried
 

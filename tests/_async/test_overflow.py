@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from _async.racing import AsyncHeldBus, heard_by
+from _async.racing import AsyncHeldBus, behind_reply, heard_by
 
 from cachewright import AsyncCache, ConfigurationError, current_load
 from cachewright._async import bounding
 from cachewright._async import cache as verbs
+from cachewright._async.redis import AsyncRedisStore
 from cachewright.core.overflow import collapsed
 from cachewright.core.reads import spell_tags
 from cachewright.core.tags import row_tag, rows_tag, table_tag
@@ -214,6 +215,38 @@ async def test_a_table_that_is_trusted_keeps_what_late_news_made_old(
 ) -> None:
     trusts_the_table(monkeypatch)
     assert await late_news(served) == [TOTAL, TOTAL]
+
+
+async def written_between_the_looks(shop: AsyncShop, first: str) -> list[int]:
+    """The page when a row is written between the look at the table's stamp and that at the rows', and a read later."""
+    await shop.page()
+    await shop.cache.invalidate("page")
+    behind_reply(shop.cache, first, lambda: shop.write_elsewhere(3))
+    return [await shop.page(), await shop.page()]
+
+
+async def test_a_write_behind_the_look_at_the_table_leaves_nothing_old(served: AsyncShop) -> None:
+    assert await written_between_the_looks(served, "make_stamps") == [TOTAL, TOTAL + 1]
+
+
+async def test_rows_that_are_looked_at_before_their_table_leave_an_old_value(
+    served: AsyncShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_stamps, stamps = AsyncRedisStore.make_stamps, AsyncRedisStore.stamps
+    rows: dict[str, Any] = {}
+
+    async def rows_first(self: AsyncRedisStore, tags: Any) -> Any:
+        if "t:table:flights" in tags:
+            names = [f"t:row:flights:{n}" for n in range(TOTAL)]
+            rows.update(await self.stamps(names))
+        return await make_stamps(self, tags)
+
+    async def as_they_were(self: AsyncRedisStore, tags: Any) -> Any:
+        return rows if rows.keys() >= set(tags) else await stamps(self, tags)
+
+    monkeypatch.setattr(AsyncRedisStore, "make_stamps", rows_first)
+    monkeypatch.setattr(AsyncRedisStore, "stamps", as_they_were)
+    assert await written_between_the_looks(served, "stamps") == [TOTAL, TOTAL]
 
 
 async def test_tags_that_no_table_stands_for_are_told_and_cost_the_storing(shop: AsyncShop) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from _async import weaknesses
-from _async.racing import heard_by
+from _async.racing import AsyncHeldBus, heard_by
 from _async.steps import AsyncSource
 
 from cachewright import AsyncCache, ConfigurationError, current_load
@@ -233,3 +233,36 @@ async def test_a_property_cannot_be_set_and_needs_room(place: Any, namespace: st
             Slotted().total = 1
         with pytest.raises(ConfigurationError, match="no room"):
             await Slotted().total
+
+
+async def verified_whole(url: str, namespace: str) -> list[Any]:
+    """A whole made from what an object keeps, when the news of a write have not come: as it was, and verified."""
+    async with (
+        AsyncCache(url, namespace=namespace) as cache,
+        AsyncCache(url, namespace=namespace) as other,
+    ):
+        source = AsyncSource("old")
+        basket = basket_of(cache, source)()
+
+        async def load() -> Any:
+            return await basket.total
+
+        await other.engine.open()
+        await basket.total
+        AsyncHeldBus(cache)
+        source.value = "new"
+        await other.invalidate(tags=["price"])
+        return [await basket.total, await cache.get_or_load("whole", load, verify=True)]
+
+
+async def test_a_verified_whole_takes_nothing_that_an_object_keeps(
+    valkey: Any, namespace: str
+) -> None:
+    assert await verified_whole(valkey.url, namespace) == ["old", "new"]
+
+
+async def test_taken_without_asking_what_an_object_keeps_makes_a_verified_whole_old(
+    valkey: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AsyncCachedProperty, "_asks_further", lambda self: False)
+    assert await verified_whole(valkey.url, namespace) == ["old", "old"]

@@ -6,9 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from _sync import weaknesses
+from _sync.racing import behind_reply, heard_by
+from _sync.steps import PATIENCE, Source, Step
 
-from cachewright import Cache, Policy, Timeouts
+from cachewright import Cache, Policy, Timeouts, current_load
 from cachewright._sync.looking import Looker
+from cachewright.core.tags import TagClock
 from cachewright.embedded import EmbeddedServer
 from rig.proxy import FaultProxy
 
@@ -86,3 +90,83 @@ def test_what_is_invalidated_while_the_stamps_come_is_not_kept(
         monkeypatch.setattr(Looker, "ask_ahead", overtaken)
         second.get_many(KEYS)
         assert "k7" not in second.get_many(KEYS)
+
+
+def joined_by_a_batch(cache: Cache) -> list[Any]:
+    """What a load brings that has read the old row and names its tag late, and what a batch gets that joins it later."""
+    source, others = Source("old"), Source("other")
+
+    def load() -> Any:
+        value = source.load()
+        current_load().tag("late")
+        return value
+
+    def load_many(keys: list[Any]) -> dict[Any, Any]:
+        others.load()
+        return dict.fromkeys(keys, source.value)
+
+    source.gate.clear()
+    first = Step(cache.get_or_load, "joined", load)
+    assert source.began.wait(PATIENCE)
+    source.value = "new"
+    cache.invalidate(tags=["late"])
+    batch = Step(cache.get_or_load_many, ["joined", "another"], load_many)
+    assert others.began.wait(PATIENCE), "it leads the other key, and has joined this one"
+    source.gate.set()
+    return [first.result(), (batch.result())["joined"]]
+
+
+def test_a_batch_that_joins_a_flight_after_an_invalidation_does_not_take_what_it_brings(
+    valkey: EmbeddedServer, namespace: str
+) -> None:
+    with Cache(valkey.url, namespace=namespace, policy=FAR) as cache:
+        assert joined_by_a_batch(cache) == ["old", "new"]
+
+
+def test_a_batch_that_shares_with_whoever_was_first_is_old(
+    valkey: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weaknesses.shares_with_latecomers(monkeypatch)
+    with Cache(valkey.url, namespace=namespace, policy=FAR) as cache:
+        assert joined_by_a_batch(cache) == ["old", "old"]
+
+
+def acquired_before_news(cache: Cache, other: Cache) -> list[Any]:
+    """What a batch reads whose reply to acquire is overtaken by an invalidation, and then by its news."""
+    source = Source("old")
+
+    def elsewhere() -> None:
+        other.get_or_load("x", source.load, tags=["row"])
+        source.value = "new"
+        heard_by(cache, lambda: other.invalidate(tags=["row"]))
+
+    def load_many(keys: list[Any]) -> dict[Any, Any]:
+        return dict.fromkeys(keys, 1)
+
+    behind_reply(cache, "acquire", elsewhere)
+    cache.get_or_load_many(["a", "b"], load_many, tags=["row"])
+    return [source.value, cache.get_or_load("x", source.load, tags=["row"])]
+
+
+def test_what_a_batch_has_acquired_teaches_nothing_that_news_have_overtaken(
+    valkey: EmbeddedServer, namespace: str
+) -> None:
+    with (
+        Cache(valkey.url, namespace=namespace, policy=FAR) as cache,
+        Cache(valkey.url, namespace=namespace, policy=FAR) as other,
+    ):
+        assert acquired_before_news(cache, other) == ["new", "new"]
+
+
+def test_if_it_taught_nevertheless_an_old_value_would_be_served(
+    valkey: EmbeddedServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = TagClock.learn
+    monkeypatch.setattr(
+        TagClock, "learn", lambda self, issued, stamps: learn(self, self.epoch, stamps)
+    )
+    with (
+        Cache(valkey.url, namespace=namespace, policy=FAR) as cache,
+        Cache(valkey.url, namespace=namespace, policy=FAR) as other,
+    ):
+        assert acquired_before_news(cache, other) == ["new", "old"]

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from _sync.racing import HeldBus, heard_by
+from _sync.racing import HeldBus, behind_reply, heard_by
 
 from cachewright import Cache, ConfigurationError, current_load
 from cachewright._sync import bounding
 from cachewright._sync import cache as verbs
+from cachewright._sync.redis import RedisStore
 from cachewright.core.overflow import collapsed
 from cachewright.core.reads import spell_tags
 from cachewright.core.tags import row_tag, rows_tag, table_tag
@@ -214,6 +215,38 @@ def test_a_table_that_is_trusted_keeps_what_late_news_made_old(
 ) -> None:
     trusts_the_table(monkeypatch)
     assert late_news(served) == [TOTAL, TOTAL]
+
+
+def written_between_the_looks(shop: Shop, first: str) -> list[int]:
+    """The page when a row is written between the look at the table's stamp and that at the rows', and a read later."""
+    shop.page()
+    shop.cache.invalidate("page")
+    behind_reply(shop.cache, first, lambda: shop.write_elsewhere(3))
+    return [shop.page(), shop.page()]
+
+
+def test_a_write_behind_the_look_at_the_table_leaves_nothing_old(served: Shop) -> None:
+    assert written_between_the_looks(served, "make_stamps") == [TOTAL, TOTAL + 1]
+
+
+def test_rows_that_are_looked_at_before_their_table_leave_an_old_value(
+    served: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_stamps, stamps = RedisStore.make_stamps, RedisStore.stamps
+    rows: dict[str, Any] = {}
+
+    def rows_first(self: RedisStore, tags: Any) -> Any:
+        if "t:table:flights" in tags:
+            names = [f"t:row:flights:{n}" for n in range(TOTAL)]
+            rows.update(self.stamps(names))
+        return make_stamps(self, tags)
+
+    def as_they_were(self: RedisStore, tags: Any) -> Any:
+        return rows if rows.keys() >= set(tags) else stamps(self, tags)
+
+    monkeypatch.setattr(RedisStore, "make_stamps", rows_first)
+    monkeypatch.setattr(RedisStore, "stamps", as_they_were)
+    assert written_between_the_looks(served, "stamps") == [TOTAL, TOTAL]
 
 
 def test_tags_that_no_table_stands_for_are_told_and_cost_the_storing(shop: Shop) -> None:

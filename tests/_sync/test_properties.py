@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from _sync import weaknesses
-from _sync.racing import heard_by
+from _sync.racing import HeldBus, heard_by
 from _sync.steps import Source
 
 from cachewright import Cache, ConfigurationError, current_load
@@ -233,3 +233,36 @@ def test_a_property_cannot_be_set_and_needs_room(place: Any, namespace: str) -> 
             Slotted().total = 1
         with pytest.raises(ConfigurationError, match="no room"):
             Slotted().total
+
+
+def verified_whole(url: str, namespace: str) -> list[Any]:
+    """A whole made from what an object keeps, when the news of a write have not come: as it was, and verified."""
+    with (
+        Cache(url, namespace=namespace) as cache,
+        Cache(url, namespace=namespace) as other,
+    ):
+        source = Source("old")
+        basket = basket_of(cache, source)()
+
+        def load() -> Any:
+            return basket.total
+
+        other.engine.open()
+        basket.total
+        HeldBus(cache)
+        source.value = "new"
+        other.invalidate(tags=["price"])
+        return [basket.total, cache.get_or_load("whole", load, verify=True)]
+
+
+def test_a_verified_whole_takes_nothing_that_an_object_keeps(
+    valkey: Any, namespace: str
+) -> None:
+    assert verified_whole(valkey.url, namespace) == ["old", "new"]
+
+
+def test_taken_without_asking_what_an_object_keeps_makes_a_verified_whole_old(
+    valkey: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CachedProperty, "_asks_further", lambda self: False)
+    assert verified_whole(valkey.url, namespace) == ["old", "old"]

@@ -76,6 +76,18 @@ async def test_a_commit_ends_what_was_read_and_spares_other_rows(raw: Raw) -> No
     assert raw.loads == 3
 
 
+async def test_a_row_that_a_transaction_names_by_hand_moves_its_table(raw: Raw) -> None:
+    """Which may stand for it, in an entry with too many tags."""
+    connection = await raw.connect()
+    await now(raw.cache.set("page", 1, tags=["table:flights"]))
+    await now(raw.cache.set("other", 1, tags=["table:airports"]))
+    async with raw.writing(connection) as unit:
+        await now(unit.execute("UPDATE users SET visits = 9 WHERE id = 1"))
+        unit.also("row:flights:3")
+    assert await now(raw.cache.get("page", default="gone")) == "gone"
+    assert await now(raw.cache.get("other")) == 1
+
+
 async def delete_all_and_fail(raw: Raw, connection: Any) -> None:
     """A transaction that is rolled back."""
     async with raw.writing(connection) as unit:

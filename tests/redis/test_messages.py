@@ -15,6 +15,7 @@ from cachewright.redis import messages
 from cachewright.redis.breaker import Breaker
 from cachewright.redis.messages import BATCH, MAX_BYTES, VERSION, Invalidation, Wake
 from cachewright.redis.repairs import Repairs
+from cachewright.redis.replies import Ended
 
 PLAIN = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -222,3 +223,37 @@ def test_failures_of_calls_that_were_under_way_when_it_opened_do_not_lengthen_th
     for _ in range(95):
         breaker.failed(0.0)
     assert breaker.allows(1.0)
+
+
+ROWS = [f"t:row:flights:{n}" for n in range(BATCH)]
+
+
+def test_tables_move_behind_their_rows() -> None:
+    """Else who sees the table's new stamp and a row's old one would take the one for as good as the other."""
+    found = [tag for _, tags in messages.batches([], ["t:table:flights", *ROWS]) for tag in tags]
+    assert found == [*ROWS, "t:table:flights"]
+
+
+def written(n: int, *shared: str) -> Ended:
+    tag = f"t:row:flights:{n}"
+    return Ended(f"flights:{n}", b"bytes", 60.0, dict.fromkeys((tag, *shared), 1))
+
+
+def test_at_the_end_of_a_write_too() -> None:
+    ended = [written(n) for n in range(BATCH)]
+    portions = list(messages.endings(ended, ["t:table:flights", *ROWS, "t:row:flights:x"]))
+    assert len(portions) > 2
+    assert [tag for _, tags in portions for tag in tags][-1] == "t:table:flights"
+
+
+def test_at_the_end_of_a_write_each_tag_moves_once() -> None:
+    """Who embeds one that has moved in an earlier portion goes without bytes."""
+    ended = [written(n, "t:rows:flights") for n in range(BATCH)]
+    portions = list(messages.endings(ended, ["t:rows:flights", *ROWS, "t:table:flights"]))
+    moved = [tag for _, tags in portions for tag in tags]
+    assert sorted(moved) == sorted({"t:rows:flights", *ROWS, "t:table:flights"})
+    assert [each.key for rows, _ in portions for each in rows] == [each.key for each in ended]
+    for n, (rows, tags) in enumerate(portions):
+        for each in rows:
+            assert bool(each.data) is (n == 0)
+            assert each.places.keys() <= set(tags)

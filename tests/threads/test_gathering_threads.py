@@ -6,11 +6,12 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
-from cachewright import Cache, ConfigurationError, current_load
+from cachewright import Cache, ConfigurationError, current_load, gathering
 from cachewright.core.loading import Load
 from cachewright.gathering import GatheringExecutor, carry
 from rig.servers import CHOICE, Pool
@@ -245,3 +246,22 @@ def test_eight_threads_that_gather_at_once_lose_nothing() -> None:
         load.tag("late")
         assert len(load.gathered) == len(load.late) == 2400
         assert not load.poisoned
+
+
+def test_a_mode_is_carried_also_where_its_block_has_ended(cache: Cache) -> None:
+    cache.set("k", "cached")
+    assert cache.get("k") == "cached"
+    with cache.bypassed():
+        get = carry(lambda: cache.get("k", default="nothing"))
+    assert [cache.get("k"), get()] == ["cached", "nothing"]
+
+
+def test_a_mode_that_nobody_is_told_of_is_overlooked(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "resumed", nullcontext)
+    cache.set("k", "cached")
+    assert cache.get("k") == "cached"
+    with cache.bypassed():
+        get = carry(lambda: cache.get("k", default="nothing"))
+    assert get() == "cached"

@@ -97,13 +97,19 @@ class CachedProperty:
 
     def _holds(self, kept: Kept) -> bool:
         engine = self._engine
-        if engine.monotonic() >= kept.until or (LIVE and mode_of(engine) is not None):
+        if engine.monotonic() >= kept.until or (LIVE and self._asks_further()):
             return False
         return engine.tags.matches(kept.stamps)
 
+    def _asks_further(self) -> bool:
+        """Whether what is kept will not do here: under a mode, or in a load that is verified at the server."""
+        outer, engine = enclosing_load(), self._engine
+        verified = outer is not None and outer.verify and engine.store is not None
+        return verified or mode_of(engine) is not None
+
     def _computed(self, instance: Any) -> Any:
-        engine = self._engine
-        load = Load((), engine.domain, enclosing_load())
+        engine, outer = self._engine, enclosing_load()
+        load = Load((), engine.domain, outer, verify=outer is not None and outer.verify)
         began = engine.monotonic()
         with collecting(load):
             value = threads.call_load(self._function, (instance,), None)

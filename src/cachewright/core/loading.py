@@ -176,6 +176,16 @@ def collecting(load: Load | None) -> Iterator[None]:
 
 
 @contextmanager
+def resumed() -> Iterator[None]:
+    """A context that was copied somewhere is run inside: what it is in may have been closed where it was opened."""
+    LIVE.add(open_context := object())
+    try:
+        yield
+    finally:
+        LIVE.discard(open_context)
+
+
+@contextmanager
 def mode(cache: object, how: Mode) -> Iterator[None]:
     """Treat `cache` so inside."""
     token = _modes.set(((cache, how), *_modes.get()))

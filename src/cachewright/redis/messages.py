@@ -119,21 +119,26 @@ def batches(keys: Sequence[str], tags: Sequence[str]) -> Iterator[tuple[list[str
 
 
 def endings(ended: Sequence[Ended], tags: Sequence[str]) -> Iterator[tuple[list[Ended], list[str]]]:
-    """The same for keys with their bytes: the tags that an entry embeds are in its portion, the others at the end."""
+    """The same for keys with their bytes: the tags that an entry embeds are in its portion, the others at the end.
+
+    A tag moves once. Who embeds one that has moved in an earlier portion goes without bytes: they could not say its stamp.
+    """
     rows: list[Ended] = []
     moved: dict[str, None] = {}
+    done: set[str] = set()
     size = 0
-    for each in ended:
-        more = len(each.data) + 4 * sum(map(len, (each.key, *each.places)))
+    for given in ended:
+        each = _unless_moved(given, done)
         full = len(rows) + len(moved) + 1 + len(each.places) > BATCH
-        if rows and (full or size + more > MAX_BYTES // 2):
+        if rows and (full or size + _size(each) > MAX_BYTES // 2):
             yield rows, list(moved)
+            done.update(moved)
             rows, moved, size = [], {}, 0
+            each = _unless_moved(given, done)
         rows.append(each)
         moved |= dict.fromkeys(each.places)
-        size += more
-    embedded = {tag for each in ended for tag in each.places}
-    rest = [tag for tag in tags if tag not in embedded]
+        size += _size(each)
+    rest = [tag for tag in tags if tag not in moved and tag not in done]
     if (
         len(rows) + len(moved) + len(rest) <= BATCH
         and size + 4 * sum(map(len, rest)) <= MAX_BYTES // 2
@@ -143,3 +148,11 @@ def endings(ended: Sequence[Ended], tags: Sequence[str]) -> Iterator[tuple[list[
     yield rows, list(moved)
     for _, some in batches([], rest):
         yield [], some
+
+
+def _unless_moved(ended: Ended, done: set[str]) -> Ended:
+    return ended if done.isdisjoint(ended.places) else Ended(ended.key)
+
+
+def _size(ended: Ended) -> int:
+    return len(ended.data) + 4 * sum(map(len, (ended.key, *ended.places)))

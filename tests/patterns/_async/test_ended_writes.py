@@ -13,6 +13,7 @@ from patterns._async.meeting import AsyncPair, AsyncWriter
 
 from cachewright import MISSING
 from cachewright._async.filling import AsyncFillingWrite
+from cachewright.core.tags import rows_tag
 from cachewright.embedded import EmbeddedServer
 from cachewright.errors import RemoteTimeout
 
@@ -90,3 +91,22 @@ async def test_many_rows_are_filled_whatever_their_number(
         assert pair.caches[0].stats().fills == count
         keys = [pair.doors[1].key(n) for n in ids]
         assert await pair.caches[1].get_many(keys) == dict(zip(keys, rows, strict=True))
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_tag_that_all_rows_embed_moves_once_for_many_of_them(
+    server: EmbeddedServer, namespace: str
+) -> None:
+    """Moved for each portion, it would make wrong what the portion before has stored, and the clock believe in that."""
+    async with AsyncPair(server.url, namespace) as pair:
+        here, there = pair.doors
+        tag = rows_tag(pair.source.name)
+        rows = [{"id": n, "name": "Ada"} for n in range(1, 400)]
+        await here.put_many(rows, tags=[tag])
+        engine = pair.caches[0].engine
+        assert engine.store is not None
+        assert (
+            engine.tags.known["t:" + tag] == (await engine.store.stamps(["t:" + tag]))["t:" + tag]
+        )
+        await there.get_many(range(1, 400))
+        assert pair.caches[1].stats().l2_hits == pair.caches[0].stats().fills > 0

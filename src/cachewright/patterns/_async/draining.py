@@ -19,7 +19,7 @@ from typing import Any
 from cachewright._async.cache import AsyncCache
 from cachewright._waits import aio
 from cachewright.core.policy import seconds
-from cachewright.core.tags import user_tag
+from cachewright.core.reads import dead_tags
 from cachewright.errors import CodecError, RemoteError
 from cachewright.observe.events import logger
 from cachewright.patterns._async.applying import Drainage
@@ -28,6 +28,7 @@ from cachewright.patterns._async.partitions import AsyncPartitions, Glimpse, Ove
 from cachewright.patterns._async.queue import AsyncQueue, Place
 from cachewright.patterns._async.shards import AsyncShard, Away
 from cachewright.patterns.changes import numbers_of, pause
+from cachewright.patterns.naming import table_of
 from cachewright.patterns.queue_options import QueueOptions
 
 HANGING = 2
@@ -55,11 +56,11 @@ class AsyncWorker:
         self.drainage = Drainage(
             cache,
             source,
-            AsyncEnqueuer(cache, queue, options.policy or cache.policy, rows=str(source.name)),
+            AsyncEnqueuer(cache, queue, options.policy or cache.policy, rows=table_of(source)),
             options.batch,
             options.deliveries,
             merging,
-            [user_tag(tag) for tag in options.dirties],
+            dead_tags(options.dirties),
             options.existing,
             seconds("apply_timeout", options.apply_timeout),
         )

@@ -25,7 +25,7 @@ from cachewright._async.leases import AsyncLeases
 from cachewright._async.loading import AsyncLoader
 from cachewright._async.looking import AsyncLooker
 from cachewright.core.policy import Policy, Seconds
-from cachewright.core.reads import Tags, listed, spell_tags
+from cachewright.core.reads import Tags, dead_tags, listed, spell_tags
 from cachewright.errors import CacheError, ConfigurationError, RemoteError
 from cachewright.patterns._async.existing import AsyncExisting
 from cachewright.patterns._async.read_through import AsyncReadThrough
@@ -223,13 +223,13 @@ class AsyncWriteThrough:
         """What to do around a commit of these rows that somebody else makes."""
         cache, name, table = self.cache, self.source.name, table_of(self.source)
         reads = row_reads(cache.reads, name, identities, table=table, policy=self.policy)
-        dirty = [*dirty_tags(table, reads), *listed(tags)]
+        dirty = [*spell_tags(dirty_tags(table, reads)), *dead_tags(tags)]
         write = AsyncFillingWrite(
             cache.engine,
             self._leases,
             self._loader,
             reads=list(reads.values()),
-            tags=list(dict.fromkeys(spell_tags(dirty))),
+            tags=list(dict.fromkeys(dirty)),
             strict=self.consistency == "strict",
             limit=self._limit,
         )

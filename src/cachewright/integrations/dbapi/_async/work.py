@@ -15,7 +15,7 @@ from cachewright._async.cache import AsyncCache
 from cachewright._async.leases import AsyncLeases
 from cachewright._async.writing import AsyncWriting
 from cachewright.core.policy import Seconds
-from cachewright.core.reads import Tags, listed, spell_tags
+from cachewright.core.reads import Tags, dead_tags, listed
 from cachewright.core.tags import NAMESPACE
 from cachewright.integrations.dbapi import drivers
 from cachewright.integrations.dbapi.results import Result
@@ -110,9 +110,9 @@ class AsyncWorks:
             return await act()
 
     def _marks(self, work: Ledger) -> AsyncWriting:
-        tags = [NAMESPACE] if work.everything else spell_tags(work.tags)
+        tags = [NAMESPACE] if work.everything else dead_tags(work.tags)
         if work.everything:
-            tags += spell_tags(work.tags)
+            tags += dead_tags(work.tags)
         return AsyncWriting(
             self._cache.engine, self._leases, [], tags, strict=self._strict, limit=self._limit
         )
