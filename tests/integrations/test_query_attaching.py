@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from cachewright import AsyncCache, Cache
 from cachewright.errors import ConfigurationError
 from cachewright.integrations.sqlalchemy import QueryCache
+from cachewright.integrations.sqlalchemy.catalogue import DatabaseCatalogue
 
 NAMES = sa.select(Author.name).order_by(Author.id)
 ON: Any = {"execution_options": {"cache": 60}}
@@ -179,3 +182,28 @@ def test_two_phase_transactions_are_refused() -> None:
     with engine.connect() as connection, pytest.raises(ConfigurationError, match="two-phase"):
         connection.begin_twophase()
     engine.dispose()
+
+
+@pytest.mark.parametrize("store", ["threads"], indirect=True)
+async def test_who_comes_while_the_catalogue_is_read_for_the_first_time_is_served_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    cache = Cache(listeners=[lambda event: told.append(event.kind)])
+    sessions = sessionmaker(store.engine)
+    QueryCache(cache).attach(sessions)
+    whole = DatabaseCatalogue._read_all
+
+    def names() -> Sequence[str]:
+        with sessions() as session:
+            return session.scalars(NAMES, **ON).all()
+
+    def read_slowly(self: DatabaseCatalogue, connection: sa.Connection) -> None:
+        monkeypatch.setattr(DatabaseCatalogue, "_read_all", whole)
+        with ThreadPoolExecutor(1) as pool:  # amid the first reading somebody else asks
+            assert pool.submit(names).result() == ["Undset", "Hamsun", "Blixen"]
+        whole(self, connection)
+
+    monkeypatch.setattr(DatabaseCatalogue, "_read_all", read_slowly)
+    assert names() == ["Undset", "Hamsun", "Blixen"]
+    assert "query_uncached" not in told

@@ -138,7 +138,8 @@ class Observer:
     def meaning(self, statement: str, connection: sa.Connection) -> Statement:
         """What a statement means; the database is asked what it holds where that is not known yet."""
         knowledge = self.knowledge
-        if knowledge.catalogue.stale:
+        # Until it is known once, whoever comes reads it: what others are reading at this moment says nothing yet.
+        if knowledge.catalogue.stale or not knowledge.catalogue.version:
             self._read_catalogue(connection)
         meaning = knowledge.analyse(statement)
         if knowledge.needs_reading(meaning):
