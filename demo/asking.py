@@ -8,18 +8,70 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 from cachewright import AsyncCache, Cache, Policy
-from demo.database import AsyncAsk, Database, Row
-from demo.questions import Plan, Question, flight_tags
+from cachewright.integrations.sqlalchemy import QueryCache
+from demo.database import Database, Row
+from demo.questions import Plan, Question
+from demo.schema import Flight
 
 Answers: TypeAlias = dict[str, list[Row]]
 """Rows by the key of their question."""
+Ask: TypeAlias = Callable[[Question], Awaitable[list[Row]]]
 
 POLICY = Policy(ttl=600)
+_ASKED = "question"
+"""The execution option by which a statement that reaches the database is told from others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What a process of its own would have: a cache with its own memory, and sessions that are served from it."""
+
+    cache: Cache
+    sessions: sessionmaker[Session]
+
+    def execute(self, session: Session, question: Question) -> sa.Result[Any]:
+        """The answer from the cache, which loads it if it has none: nobody says what it depends on."""
+        return session.execute(
+            question.statement,
+            question.parameters,
+            execution_options={"cache": POLICY.ttl, _ASKED: question.key},
+        )
+
+    def ask(self, question: Question) -> list[Row]:
+        """The same as plain rows."""
+        with self.sessions() as session:
+            return [dict(row) for row in self.execute(session, question).mappings()]
+
+    def answers(self, questions: Sequence[Question]) -> Answers:
+        """What the cache says to each of the questions."""
+        return {question.key: self.ask(question) for question in questions}
+
+    def entry(self, question: Question) -> str:
+        """The key under which the answer is cached: the cache knows it of what was made of the answer."""
+        self.cache.get_or_load(_PROBE, lambda: bool(self.ask(question)))
+        (part,) = self.cache.explain(_PROBE).parts
+        self.cache.invalidate(_PROBE)
+        return part.key
+
+    def write(self, number: Any, **values: Any) -> None:
+        """Change a flight: a unit of work, and nothing about caches."""
+        with self.sessions.begin() as session:
+            flight = session.get_one(Flight, number)
+            for name, value in values.items():
+                setattr(flight, name, value)
+
+
+_PROBE = "what-is-it-made-of"
 
 
 class Desk:
@@ -27,51 +79,45 @@ class Desk:
 
     def __init__(self, url: str, database: Database, plan: Plan) -> None:
         self.plan = plan
-        self.database_url = database.url
+        self.database = database
         self._url = url
-        self._database = database
         self._loads: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     @contextmanager
-    def cache(self) -> Iterator[Cache]:
-        """A cache as a process of its own would have it, with its own L1 and its own connection."""
-        with Cache(self._url, namespace="demo", policy=POLICY) as cache:
-            cache.get("nothing")  # so that no question pays for the first connection
-            yield cache
+    def process(self, namespace: str = "demo") -> Iterator[Process]:
+        """A cache as a process of its own would have it, with its own L1 and its own connections."""
+        engine = self.database.engine()
+        sa.event.listen(engine, "before_cursor_execute", self._count)
+        try:
+            with Cache(self._url, namespace=namespace, policy=POLICY) as cache:
+                cache.get("nothing")  # so that no question pays for the first connection
+                sessions = sessionmaker(engine)
+                QueryCache(cache).attach(sessions)
+                yield Process(cache, sessions)
+        finally:
+            engine.dispose()
 
     @asynccontextmanager
-    async def async_cache(self) -> AsyncIterator[tuple[AsyncCache, AsyncAsk]]:
-        """The same for asyncio, with a way to ask the database that does not block the loop."""
-        async with (
-            AsyncCache(self._url, namespace="demo", policy=POLICY) as cache,
-            self._database.asynchronous() as ask,
-        ):
-            yield cache, ask
+    async def async_ask(self) -> AsyncIterator[Ask | None]:
+        """`Process.ask` for asyncio; None where the database's driver has no side for it."""
+        engine = self.database.async_engine()
+        if engine is None:
+            yield None
+            return
+        sa.event.listen(engine.sync_engine, "before_cursor_execute", self._count)
+        try:
+            async with AsyncCache(self._url, namespace="demo", policy=POLICY) as cache:
+                sessions = async_sessionmaker(engine)
+                QueryCache(cache).attach(sessions)
 
-    def ask(self, cache: Cache, question: Question) -> list[Row]:
-        """The answer from the cache, which loads it if it has none."""
+                async def ask(question: Question) -> list[Row]:
+                    async with sessions() as session:
+                        return await _asked(session, question)
 
-        def load() -> list[Row]:
-            self._count(question)
-            return question.ask(self._database)
-
-        rows: list[Row] = cache.get_or_load(question.key, load, tags=question.tags)
-        return rows
-
-    async def ask_async(self, cache: AsyncCache, ask: AsyncAsk, question: Question) -> list[Row]:
-        """The same for asyncio; `ask` goes to the database."""
-
-        async def load() -> list[Row]:
-            self._count(question)
-            return await ask(question.sql, question.parameters)
-
-        rows: list[Row] = await cache.get_or_load(question.key, load, tags=question.tags)
-        return rows
-
-    def answers(self, cache: Cache, questions: Sequence[Question] = ()) -> Answers:
-        """What the cache says to each of the questions, or to all of the plan."""
-        return {q.key: self.ask(cache, q) for q in questions or self.plan.questions}
+                yield ask
+        finally:
+            await engine.dispose()
 
     def truth(self) -> Answers:
         """What the database itself says to all questions of the plan."""
@@ -79,19 +125,17 @@ class Desk:
 
     def straight(self, question: Question) -> list[Row]:
         """The answer from the database itself; it does not count as a load."""
-        return question.ask(self._database)
+        return question.ask(self.database)
 
     @contextmanager
-    def changed(self, cache: Cache) -> Iterator[list[str]]:
-        """The plan's flight is changed in here and back afterwards; yields the tags it named."""
+    def changed(self, process: Process, *names: str) -> Iterator[None]:
+        """These columns of the plan's flight are changed in here and back afterwards."""
         old, new = self.plan.flight, self.plan.changed
-        # Of the row before and after: one plane loses the flight, another one gets it.
-        tags = sorted({*flight_tags(old), *flight_tags(new)})
-        self._write(cache, new, tags)
+        process.write(old["id"], **{name: new[name] for name in names})
         try:
-            yield tags
+            yield
         finally:
-            self._write(cache, old, tags)
+            process.write(old["id"], **{name: old[name] for name in names})
 
     @contextmanager
     def counting(self) -> Iterator[Counter[str]]:
@@ -100,14 +144,18 @@ class Desk:
         yield made
         made.update(self._loads - before)
 
-    def _write(self, cache: Cache, flight: Row, tags: list[str]) -> None:
-        with cache.writing(tags=tags):
-            self._database.change(
-                "UPDATE flights SET arr_delay = %(arr_delay)s, tailnum = %(tailnum)s"
-                " WHERE id = %(id)s",
-                {name: flight[name] for name in ("arr_delay", "tailnum", "id")},
-            )
+    def _count(self, _connection: Any, _cursor: Any, *about: Any) -> None:
+        """Every statement on the way to the database comes by here."""
+        _statement, _parameters, context, _many = about
+        question = context.execution_options.get(_ASKED) if context is not None else None
+        if question is not None:
+            with self._lock:
+                self._loads[question] += 1
 
-    def _count(self, question: Question) -> None:
-        with self._lock:
-            self._loads[question.key] += 1
+
+async def _asked(session: AsyncSession, question: Question) -> list[Row]:
+    options = {"cache": POLICY.ttl, _ASKED: question.key}
+    found = await session.execute(
+        question.statement, question.parameters, execution_options=options
+    )
+    return [dict(row) for row in found.mappings()]

@@ -1,6 +1,6 @@
 """One flight changes, and back: which answers are loaded again, here and in a second cache?
 
-Which answers *should* be is not taken from the tags: the database is asked everything before and
+Which answers *should* be is not taken from the cache: the database is asked everything before and
 after, and the answers that differ are the ones. What must not be here: printing.
 """
 
@@ -10,8 +10,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from cachewright import Cache
-from demo.asking import Answers, Desk
+from demo.asking import Answers, Desk, Process
 from demo.data import Value
 from demo.database import Row
 from demo.questions import Question
@@ -22,15 +21,17 @@ PATIENCE = 1.0
 
 
 def change(desk: Desk) -> tuple[Change, list[Check]]:
-    """Write through one cache and watch two of them; the flight ends as it began."""
+    """Write through one session and watch two caches; the flight ends as it began."""
     seen = _watched(desk)
     different = [q for q in desk.plan.questions if seen.before[q.key] != seen.after[q.key]]
     found = Change(
-        tags=seen.tags,
         asked=len(desk.plan.questions),
         reloaded=sorted(seen.loads.elements()),
         changed=sorted(question.key for question in different),
-        affected=[_difference(q, seen.before[q.key], seen.after[q.key]) for q in different],
+        affected=[
+            _difference(q, seen.before[q.key], seen.after[q.key], by=seen.by[q.key])
+            for q in different
+        ],
         heard=seen.heard,
         loads_elsewhere=seen.loads_elsewhere.total(),
     )
@@ -49,20 +50,23 @@ class _Watched:
     loads_elsewhere: Counter[str]
     heard: float | None
     restored: list[Answers]
-    tags: list[str]
+    by: dict[str, list[str]]
+    """For each question what of its answer's dependencies the write had moved."""
 
 
 def _watched(desk: Desk) -> _Watched:
-    with desk.cache() as here, desk.cache() as elsewhere:
-        before = _warm(desk, here, elsewhere)
-        with desk.changed(here) as tags:
-            heard, after = _heard(desk, elsewhere, before), desk.truth()
+    questions = desk.plan.questions
+    with desk.process() as here, desk.process() as elsewhere:
+        before, entries = _warm(desk, here, elsewhere)
+        with desk.changed(here, "arr_delay", "tailnum"):
+            heard, after = _heard(desk, elsewhere, entries), desk.truth()
+            by = {name: _moved(here, entry) for name, entry in entries.items()}
             with desk.counting() as loads:
-                seen_here = desk.answers(here)
+                seen_here = here.answers(questions)
             with desk.counting() as loads_elsewhere:
-                seen_elsewhere = desk.answers(elsewhere)
-        _heard(desk, elsewhere, after)
-        restored = [desk.answers(here), desk.answers(elsewhere)]
+                seen_elsewhere = elsewhere.answers(questions)
+        _heard(desk, elsewhere, entries)
+        restored = [here.answers(questions), elsewhere.answers(questions)]
     return _Watched(
         before=before,
         after=after,
@@ -72,48 +76,59 @@ def _watched(desk: Desk) -> _Watched:
         loads_elsewhere=loads_elsewhere,
         heard=heard,
         restored=restored,
-        tags=tags,
+        by=by,
     )
 
 
-def _warm(desk: Desk, *caches: Cache) -> Answers:
-    """All caches hold all answers, which are returned as the database gives them."""
-    for cache in caches:
-        desk.answers(cache)
-    return desk.truth()
+def _warm(desk: Desk, *processes: Process) -> tuple[Answers, dict[str, str]]:
+    """All caches hold all answers: what the database says, and under which keys they are cached."""
+    for process in processes:
+        process.answers(desk.plan.questions)
+    return desk.truth(), {q.key: processes[0].entry(q) for q in desk.plan.questions}
+
+
+def _moved(process: Process, entry: str) -> list[str]:
+    """What an entry depends on that is no longer as it was."""
+    depends = process.cache.explain(entry).dependencies
+    return [each.name for each in depends if each.holds != "same"]
 
 
 def _afterwards(desk: Desk) -> list[Answers]:
     """What the database says when all is over, and a cache that was not there at the write."""
-    with desk.cache() as fresh:
-        return [desk.truth(), desk.answers(fresh)]
+    with desk.process() as fresh:
+        return [desk.truth(), fresh.answers(desk.plan.questions)]
 
 
-def _heard(desk: Desk, cache: Cache, outdated: Answers) -> float | None:
-    """Seconds until the cache has dropped what it said of the flight's plane; None if it does not."""
-    key = next(key for key in outdated if key.endswith(f":{desk.plan.flight['tailnum']}"))
+def _heard(desk: Desk, process: Process, entries: dict[str, str]) -> float | None:
+    """Seconds until the cache has dropped its answer about the flight's plane; None if it does not."""
+    its_plane = f":{desk.plan.flight['tailnum']}"
+    entry = next(entry for name, entry in entries.items() if name.endswith(its_plane))
     began = time.perf_counter()
-    while cache.get(key) == outdated[key]:
+    while process.cache.get(entry, None) is not None:
         if time.perf_counter() - began > PATIENCE:
             return None
         time.sleep(0.0002)
     return time.perf_counter() - began
 
 
-def _difference(question: Question, before: list[Row], after: list[Row]) -> Affected:
+def _difference(
+    question: Question, before: list[Row], after: list[Row], *, by: list[str]
+) -> Affected:
     """The first thing that differs: the number of rows, or else one value of one row."""
+    what, old, new = _first(before, after)
+    return Affected(
+        key=question.key, title=question.title, what=what, before=old, after=new, by=by
+    )
+
+
+def _first(before: list[Row], after: list[Row]) -> tuple[str, Value, Value]:
     if len(before) != len(after):
-        return _affected(question, "rows", len(before), len(after))
+        return "rows", len(before), len(after)
     for old, new in zip(before, after, strict=True):
         for name in old:
             if old[name] != new[name]:
-                return _affected(question, name, old[name], new[name])
-    return _affected(question, "nothing", None, None)
-
-
-def _affected(question: Question, what: str, *values: Value) -> Affected:
-    before, after = values
-    return Affected(key=question.key, title=question.title, what=what, before=before, after=after)
+                return name, old[name], new[name]
+    return "nothing", None, None
 
 
 def _checks(found: Change, seen: _Watched, afterwards: list[Answers]) -> list[Check]:

@@ -12,9 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-from cachewright import Cache
-from demo.asking import Answers, Desk
+from demo.asking import Answers, Ask, Desk, Process
 from demo.database import Row
 from demo.questions import Question
 from demo.results import Check, Crowd
@@ -28,15 +28,15 @@ def threads(desk: Desk) -> tuple[Crowd, list[Check]]:
     orders = [_shuffled(desk.plan.questions, seed) for seed in range(THREADS)]
     together = threading.Barrier(THREADS)
 
-    def one_thread(cache: Cache, questions: Sequence[Question]) -> list[Answers]:
+    def one_thread(process: Process, questions: Sequence[Question]) -> list[Answers]:
         together.wait()
-        return [desk.answers(cache, questions) for _ in range(ROUNDS)]
+        return [process.answers(questions) for _ in range(ROUNDS)]
 
-    with desk.cache() as cache, ThreadPoolExecutor(THREADS) as pool:
-        cache.clear()
+    with desk.process() as process, ThreadPoolExecutor(THREADS) as pool:
+        process.cache.clear()
         with desk.counting() as loads:
             began = time.perf_counter()
-            told = list(pool.map(one_thread, [cache] * THREADS, orders))
+            told = list(pool.map(one_thread, [process] * THREADS, orders))
             seconds = time.perf_counter() - began
     calls = {question.key: THREADS * ROUNDS for question in desk.plan.questions}
     crowd = Crowd(who=f"{THREADS} threads", calls=calls, loads=dict(loads), seconds=seconds)
@@ -44,9 +44,12 @@ def threads(desk: Desk) -> tuple[Crowd, list[Check]]:
 
 
 def coroutines(desk: Desk) -> tuple[Crowd, list[Check]]:
-    """Asyncio callers, all at once, one question each; then a cache for threads asks the same."""
-    with desk.cache() as cache:
-        cache.clear()
+    """Asyncio callers, all at once, one question each; then a cache for threads asks the same.
+
+    Where the database's driver has no side for asyncio, the callers ask in threads.
+    """
+    with desk.process() as process:
+        process.cache.clear()
     questions = [desk.plan.questions[n % len(desk.plan.questions)] for n in range(CALLERS)]
     with desk.counting() as loads:
         told, seconds = asyncio.run(_gathered(desk, questions))
@@ -56,17 +59,24 @@ def coroutines(desk: Desk) -> tuple[Crowd, list[Check]]:
     )
     pairs = zip(questions, told, strict=True)
     checks = _judged(desk, crowd, [{question.key: rows} for question, rows in pairs])
-    with desk.counting() as more, desk.cache() as cache:
-        desk.answers(cache)
+    with desk.counting() as more, desk.process() as process:
+        process.answers(desk.plan.questions)
     claim = "A cache for threads served what asyncio had cached, without a load"
     return crowd, [*checks, Check(claim=claim, holds=not more)]
 
 
 async def _gathered(desk: Desk, questions: list[Question]) -> tuple[list[list[Row]], float]:
-    async with desk.async_cache() as (cache, ask):
-        began = time.perf_counter()
-        told = await asyncio.gather(*(desk.ask_async(cache, ask, q) for q in questions))
-        return told, time.perf_counter() - began
+    async with desk.async_ask() as ask:
+        if ask is not None:
+            return await _together(ask, questions)
+    with desk.process() as process:
+        return await _together(partial(asyncio.to_thread, process.ask), questions)
+
+
+async def _together(ask: Ask, questions: list[Question]) -> tuple[list[list[Row]], float]:
+    began = time.perf_counter()
+    told = await asyncio.gather(*map(ask, questions))
+    return told, time.perf_counter() - began
 
 
 def _judged(desk: Desk, crowd: Crowd, told: list[Answers]) -> list[Check]:

@@ -19,7 +19,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
@@ -42,70 +42,93 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One file of the archive: its columns with their SQL types in file order, and its rules.
+    """One file of the archive: its columns with their SQL types in file order, its key, and what it refers to.
 
-    `numbered` tables have no key of their own: each row gets `id`, its place in the file from 1.
+    Tables without a `key` are numbered: each row gets `id`, its place in the file from 1. `refers`: column → the table
+    whose key it is. `indexes`: name → columns.
     """
 
     name: str
     columns: dict[str, str]
-    rules: tuple[str, ...]
-    numbered: bool = False
+    key: tuple[str, ...] = ()
+    refers: dict[str, str] = field(default_factory=dict)
+    indexes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     size: int = 0
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its rows get numbers."""
+        return not self.key
 
     def definition(self) -> str:
         """The `CREATE TABLE` statement, in words that PostgreSQL and SQLite share."""
-        columns = [f"{name} {kind}" for name, kind in self.columns.items()]
-        head = ["id integer PRIMARY KEY"] if self.numbered else []
-        return f"CREATE TABLE {self.name} ({', '.join([*head, *columns, *self.rules])})"
+        parts = [f"{name} {kind}" for name, kind in self.columns.items()]
+        if self.numbered:
+            parts.insert(0, "id integer")
+        parts.append(f"PRIMARY KEY ({', '.join(self.key or ('id',))})")
+        parts += [f"FOREIGN KEY ({name}) REFERENCES {to}" for name, to in self.refers.items()]
+        return f"CREATE TABLE {self.name} ({', '.join(parts)})"
+
+    def index_definitions(self) -> list[str]:
+        """The `CREATE INDEX` statements."""
+        return [
+            f"CREATE INDEX {name} ON {self.name} ({', '.join(columns)})"
+            for name, columns in self.indexes.items()
+        ]
 
     def names(self) -> list[str]:
         """The columns of a row, in the order of its values."""
         return [*(["id"] if self.numbered else []), *self.columns]
 
 
-_WHOLE, _REAL, _TEXT, _MOMENT = "integer", "double precision", "text", "timestamptz"
+WHOLE, REAL, TEXT, MOMENT = "integer", "double precision", "text", "timestamptz"
 
 AIRLINES = Table(
     "airlines",
-    {"carrier": _TEXT, "name": _TEXT},
-    ("PRIMARY KEY (carrier)",),
+    {"carrier": TEXT, "name": TEXT},
+    key=("carrier",),
     size=16,
 )
 AIRPORTS = Table(
     "airports",
-    {"faa": _TEXT, "name": _TEXT, "lat": _REAL, "lon": _REAL, "alt": _WHOLE, "tz": _REAL}
-    | {"dst": _TEXT, "tzone": _TEXT},
-    ("PRIMARY KEY (faa)",),
+    {"faa": TEXT, "name": TEXT, "lat": REAL, "lon": REAL, "alt": WHOLE, "tz": REAL}
+    | {"dst": TEXT, "tzone": TEXT},
+    key=("faa",),
     size=1458,
 )
 PLANES = Table(
     "planes",
-    {"tailnum": _TEXT, "year": _WHOLE, "type": _TEXT, "manufacturer": _TEXT, "model": _TEXT}
-    | {"engines": _WHOLE, "seats": _WHOLE, "speed": _WHOLE, "engine": _TEXT},
-    ("PRIMARY KEY (tailnum)",),
+    {"tailnum": TEXT, "year": WHOLE, "type": TEXT, "manufacturer": TEXT, "model": TEXT}
+    | {"engines": WHOLE, "seats": WHOLE, "speed": WHOLE, "engine": TEXT},
+    key=("tailnum",),
     size=3322,
 )
 WEATHER = Table(
     "weather",
-    {"origin": _TEXT, "year": _WHOLE, "month": _WHOLE, "day": _WHOLE, "hour": _WHOLE}
-    | {"temp": _REAL, "dewp": _REAL, "humid": _REAL, "wind_dir": _WHOLE, "wind_speed": _REAL}
-    | {"wind_gust": _REAL, "precip": _REAL, "pressure": _REAL, "visib": _REAL}
-    | {"time_hour": _MOMENT},
+    {"origin": TEXT, "year": WHOLE, "month": WHOLE, "day": WHOLE, "hour": WHOLE}
+    | {"temp": REAL, "dewp": REAL, "humid": REAL, "wind_dir": WHOLE, "wind_speed": REAL}
+    | {"wind_gust": REAL, "precip": REAL, "pressure": REAL, "visib": REAL}
+    | {"time_hour": MOMENT},
     # Not (month, day, hour): the hour in which summer time ends is there twice.
-    ("PRIMARY KEY (origin, time_hour)", "FOREIGN KEY (origin) REFERENCES airports"),
+    key=("origin", "time_hour"),
+    refers={"origin": "airports"},
     size=26115,
 )
 FLIGHTS = Table(
     "flights",
-    {"year": _WHOLE, "month": _WHOLE, "day": _WHOLE, "dep_time": _WHOLE}
-    | {"sched_dep_time": _WHOLE, "dep_delay": _WHOLE, "arr_time": _WHOLE}
-    | {"sched_arr_time": _WHOLE, "arr_delay": _WHOLE, "carrier": _TEXT, "flight": _WHOLE}
-    | {"tailnum": _TEXT, "origin": _TEXT, "dest": _TEXT, "air_time": _WHOLE}
-    | {"distance": _WHOLE, "hour": _WHOLE, "minute": _WHOLE, "time_hour": _MOMENT},
+    {"year": WHOLE, "month": WHOLE, "day": WHOLE, "dep_time": WHOLE}
+    | {"sched_dep_time": WHOLE, "dep_delay": WHOLE, "arr_time": WHOLE}
+    | {"sched_arr_time": WHOLE, "arr_delay": WHOLE, "carrier": TEXT, "flight": WHOLE}
+    | {"tailnum": TEXT, "origin": TEXT, "dest": TEXT, "air_time": WHOLE}
+    | {"distance": WHOLE, "hour": WHOLE, "minute": WHOLE, "time_hour": MOMENT},
     # 4 destinations are not in airports and 722 planes not in planes, so those refer to nothing.
-    ("FOREIGN KEY (carrier) REFERENCES airlines", "FOREIGN KEY (origin) REFERENCES airports"),
-    numbered=True,
+    refers={"carrier": "airlines", "origin": "airports"},
+    indexes={
+        "flights_route": ("origin", "dest"),
+        "flights_day": ("origin", "month", "day"),
+        "flights_plane": ("tailnum",),
+        "flights_month": ("month",),
+    },
     size=336_776,
 )
 TABLES = (AIRLINES, AIRPORTS, PLANES, WEATHER, FLIGHTS)
@@ -116,10 +139,10 @@ TABLES = (AIRLINES, AIRPORTS, PLANES, WEATHER, FLIGHTS)
 _moment = lru_cache(maxsize=10_000)(datetime.fromisoformat)
 
 _PARSERS: dict[str, Callable[[str], Value]] = {
-    _WHOLE: int,
-    _REAL: float,
-    _TEXT: str,
-    _MOMENT: lambda text: _moment(text.replace("Z", "+00:00")),
+    WHOLE: int,
+    REAL: float,
+    TEXT: str,
+    MOMENT: lambda text: _moment(text.replace("Z", "+00:00")),
 }
 
 

@@ -1,35 +1,33 @@
 """The database the questions go to: what it can do, and how it gets the flights exactly once.
 
 `PostgreSQL` and `SQLite` (in `postgres.py` and `sqlite.py`) keep the same contract and run the same
-SQL, written with `%(name)s` parameters. What must not be here: caching, questions, printing.
+SQL, written with `%(name)s` parameters. Caches never go this way: what is asked here is the truth that they are compared
+with. What must not be here: caching, questions, printing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol, TypeAlias
 
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from demo.data import TABLES, Table, Value, rows
 
 Row: TypeAlias = dict[str, Value]
 Parameters: TypeAlias = Mapping[str, Value]
-AsyncAsk: TypeAlias = Callable[[str, Parameters], Awaitable[list[Row]]]
 Progress: TypeAlias = Callable[
     [Table, int, Iterable[tuple[Value, ...]]], Iterable[tuple[Value, ...]]
 ]
 """Wraps the rows of a table while they are loaded; the number is how many there will be."""
 
-INDEXES = (
-    "CREATE INDEX flights_route ON flights (origin, dest)",
-    "CREATE INDEX flights_day ON flights (origin, month, day)",
-    "CREATE INDEX flights_plane ON flights (tailnum)",
-)
 MARKER = "CREATE TABLE loaded (what text PRIMARY KEY, amount bigint)"
-LAYOUT = 1
+LAYOUT = 2
 """Raise it when the tables change: data loaded under another layout is loaded again."""
 
 
@@ -50,14 +48,17 @@ class Database(Protocol):
     def change(self, sql: str, parameters: Parameters) -> None:
         """Run a statement that writes; it is committed when this returns."""
 
-    def asynchronous(self) -> AbstractAsyncContextManager[AsyncAsk]:
-        """`ask` for the running event loop, for as long as the context is open."""
+    def engine(self) -> sa.Engine:
+        """A new engine of SQLAlchemy; the caller disposes of it."""
+
+    def async_engine(self) -> AsyncEngine | None:
+        """The same for asyncio; None where the driver has no such side."""
 
     def exists(self, table: str) -> bool:
         """Whether there is such a table."""
 
     def load(self, content: Iterable[tuple[Table, Iterable[tuple[Value, ...]]]]) -> None:
-        """Drop what there is; create and fill the tables and `INDEXES`, in one transaction."""
+        """Drop what there is; create and fill the tables and their indexes, in one transaction."""
 
     def mark(self, amounts: Mapping[str, int]) -> None:
         """Create and fill the table `loaded`, which says that the load was complete."""
@@ -99,6 +100,11 @@ def census(database: Database) -> dict[str, int]:
     assert isinstance(delays, int)
     counts = {table.name: count(database, table.name) for table in TABLES}
     return counts | {"minutes of delay": delays, "layout": LAYOUT}
+
+
+def named(sql: str) -> str:
+    """`%(name)s`, as PostgreSQL's driver spells a parameter, in the spelling `:name` of SQLite and SQLAlchemy."""
+    return re.sub(r"%\((\w+)\)s", r":\1", sql)
 
 
 def count(database: Database, table: str) -> int:

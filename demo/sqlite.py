@@ -5,17 +5,19 @@ What must not be here: anything that PostgreSQL does differently on purpose.
 
 from __future__ import annotations
 
-import asyncio
-import re
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from demo.data import TABLES, Table, Value
-from demo.database import INDEXES, MARKER, AsyncAsk, Parameters, Row
+from demo.database import MARKER, Parameters, Row, named
+
+CONNECTIONS = 8
 
 # The columns declared `timestamptz` hold ISO 8601 text.
 sqlite3.register_adapter(datetime, datetime.isoformat)
@@ -34,19 +36,22 @@ class SQLite:
         self._lock = threading.Lock()
 
     def ask(self, sql: str, parameters: Parameters) -> list[Row]:
-        cursor = self._connection().execute(_named(sql), dict(parameters))
+        cursor = self._connection().execute(named(sql), dict(parameters))
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, values, strict=True)) for values in cursor]
 
     def change(self, sql: str, parameters: Parameters) -> None:
-        self._connection().execute(_named(sql), dict(parameters))
+        self._connection().execute(named(sql), dict(parameters))
 
-    @asynccontextmanager
-    async def asynchronous(self) -> AsyncIterator[AsyncAsk]:
-        async def ask(sql: str, parameters: Parameters) -> list[Row]:
-            return await asyncio.to_thread(self.ask, sql, parameters)
+    def engine(self) -> sa.Engine:
+        # As the connections below: the driver makes the datetimes, so SQLAlchemy leaves them alone.
+        driver = {"detect_types": sqlite3.PARSE_DECLTYPES, "timeout": 30}
+        return sa.create_engine(
+            self.url, connect_args=driver, native_datetime=True, pool_size=CONNECTIONS
+        )
 
-        yield ask
+    def async_engine(self) -> None:
+        """Python's own driver has no side for asyncio."""
 
     def exists(self, table: str) -> bool:
         known = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = %(name)s"
@@ -62,8 +67,8 @@ class SQLite:
                 connection.execute(table.definition())
                 places = ", ".join("?" * len(table.names()))
                 connection.executemany(f"INSERT INTO {table.name} VALUES ({places})", rows)
-            for statement in INDEXES:
-                connection.execute(statement)
+                for statement in table.index_definitions():
+                    connection.execute(statement)
         connection.execute("ANALYZE")
 
     def mark(self, amounts: Mapping[str, int]) -> None:
@@ -103,7 +108,3 @@ def opened(path: Path) -> Iterator[SQLite]:
     finally:
         database.close()
 
-
-def _named(sql: str) -> str:
-    """`%(name)s`, as PostgreSQL's driver spells a parameter, in SQLite's spelling `:name`."""
-    return re.sub(r"%\((\w+)\)s", r":\1", sql)

@@ -8,9 +8,8 @@ from __future__ import annotations
 import time
 from statistics import median
 
-from cachewright import Cache
 from demo import crowds, patterns
-from demo.asking import Desk
+from demo.asking import Desk, Process
 from demo.change import change
 from demo.questions import Question
 from demo.results import Check, Findings, Timing
@@ -24,7 +23,7 @@ def tour(desk: Desk) -> Findings:
     coroutines, of_coroutines = crowds.coroutines(desk)
     times, of_times = timings(desk)
     changed, of_change = change(desk)
-    matrix, of_patterns = patterns.matrix(desk.database_url)
+    matrix, of_patterns = patterns.matrix(desk.database.url)
     return Findings(
         crowds=[threads, coroutines],
         timings=times,
@@ -36,11 +35,11 @@ def tour(desk: Desk) -> Findings:
 
 def timings(desk: Desk) -> tuple[list[Timing], list[Check]]:
     """How long each question takes, wherever its answer comes from."""
-    with desk.cache() as cache:
-        cold = [_timed(desk, cache, forget=True) for _ in range(REPEATS)]
+    with desk.process() as process:
+        cold = [_timed(desk, process, forget=True) for _ in range(REPEATS)]
         with desk.counting() as loads:
             l2 = [_first_time(desk) for _ in range(REPEATS)]
-            l1 = [_timed(desk, cache, batch=BATCH) for _ in range(REPEATS)]
+            l1 = [_timed(desk, process, batch=BATCH) for _ in range(REPEATS)]
     found = [
         Timing(
             key=question.key,
@@ -56,22 +55,25 @@ def timings(desk: Desk) -> tuple[list[Timing], list[Check]]:
     return found, [Check(claim="No warm read reached the database", holds=not loads)]
 
 
-def _timed(desk: Desk, cache: Cache, *, forget: bool = False, batch: int = 1) -> dict[str, float]:
-    """Seconds for each question; with `forget` its answer is not in the cache at first."""
+def _timed(
+    desk: Desk, process: Process, *, forget: bool = False, batch: int = 1
+) -> dict[str, float]:
+    """Seconds for each question, all rows fetched; with `forget` its answer is not in the cache at first."""
     times = {}
+    if forget:
+        process.cache.clear()
     for question in desk.plan.questions:
-        if forget:
-            cache.invalidate(question.key)
         began = time.perf_counter()
         for _ in range(batch):
-            desk.ask(cache, question)
+            with process.sessions() as session:
+                process.execute(session, question).all()
         times[question.key] = (time.perf_counter() - began) / batch
     return times
 
 
 def _first_time(desk: Desk) -> dict[str, float]:
-    with desk.cache() as cache:
-        return _timed(desk, cache)
+    with desk.process() as process:
+        return _timed(desk, process)
 
 
 def _straight(desk: Desk, question: Question) -> float:
