@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
 
 from cachewright import AsyncCache, Cache, Policy
+from cachewright.core.explained import Explained
 from cachewright.integrations.sqlalchemy import QueryCache
 from demo.database import Database, Row
 from demo.questions import Plan, Question
@@ -57,11 +58,15 @@ class Process:
         return {question.key: self.ask(question) for question in questions}
 
     def entry(self, question: Question) -> str:
-        """The key under which the answer is cached: the cache knows it of what was made of the answer."""
-        self.cache.get_or_load(_PROBE, lambda: bool(self.ask(question)))
+        """The key under which the answer is cached."""
+        return self.explained(lambda: self.ask(question)).key
+
+    def explained(self, make: Callable[[], object]) -> Explained:
+        """The one entry that is read by `make`, and what it was made of: the cache knows it of whatever is made in a load."""
+        self.cache.get_or_load(_PROBE, lambda: make() is not None)
         (part,) = self.cache.explain(_PROBE).parts
         self.cache.invalidate(_PROBE)
-        return part.key
+        return part
 
     def write(self, number: Any, **values: Any) -> None:
         """Change a flight: a unit of work, and nothing about caches."""

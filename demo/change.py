@@ -116,9 +116,7 @@ def _difference(
 ) -> Affected:
     """The first thing that differs: the number of rows, or else one value of one row."""
     what, old, new = _first(before, after)
-    return Affected(
-        key=question.key, title=question.title, what=what, before=old, after=new, by=by
-    )
+    return Affected(key=question.key, title=question.title, what=what, before=old, after=new, by=by)
 
 
 def _first(before: list[Row], after: list[Row]) -> tuple[str, Value, Value]:

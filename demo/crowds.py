@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from demo.asking import Answers, Ask, Desk, Process
 from demo.database import Row
@@ -70,7 +69,7 @@ async def _gathered(desk: Desk, questions: list[Question]) -> tuple[list[list[Ro
         if ask is not None:
             return await _together(ask, questions)
     with desk.process() as process:
-        return await _together(partial(asyncio.to_thread, process.ask), questions)
+        return await _together(lambda question: asyncio.to_thread(process.ask, question), questions)
 
 
 async def _together(ask: Ask, questions: list[Question]) -> tuple[list[list[Row]], float]:

@@ -161,6 +161,10 @@ class Plan:
     flight: Row
     changed: Row
     """The same flight, much later and with another plane of its airline."""
+    days: tuple[Row, ...] = ()
+    """Of each airport its busiest day: `origin`, `month`, `day`."""
+    planes: tuple[Value, ...] = ()
+    """The flight's plane first, then busy ones of its airline."""
 
 
 def plan(database: Database) -> Plan:
@@ -172,12 +176,14 @@ def plan(database: Database) -> Plan:
     flight = database.ask(_FLIGHT, routes[0])[0]
     planes = database.ask(_BUSIEST_PLANES, flight)
     questions = (*_about(flight, planes), *(route_delays(r["origin"], r["dest"]) for r in routes))
-    questions += tuple(_about_days(database.ask(_BUSIEST_DAYS, {})))
+    days = database.ask(_BUSIEST_DAYS, {})
+    questions += tuple(_about_days(days))
     questions += tuple(carrier_ranking(*months) for months in ((1, 12), (1, 3), (6, 8), (10, 12)))
     unique = {question.key: question for question in questions}
     ordered = sorted(unique.values(), key=lambda question: question.key.partition(":")[0])
     changed = flight | {"arr_delay": NEW_DELAY, "tailnum": planes[0]["tailnum"]}
-    return Plan(tuple(ordered), flight, changed)
+    tailnums = (flight["tailnum"], *(plane["tailnum"] for plane in planes))
+    return Plan(tuple(ordered), flight, changed, tuple(days), tailnums)
 
 
 def _about(flight: Row, planes: list[Row]) -> Iterator[Question]:

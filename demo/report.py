@@ -22,7 +22,7 @@ from rich.table import Table as Grid
 from demo import data, showing
 from demo.database import Loaded
 from demo.questions import Plan
-from demo.results import Change, Check, Crowd, Findings, Timing
+from demo.results import Change, Check, Crowd, Fallen, Findings, Timing
 
 WIDTH = 100
 _NAMES = {
@@ -74,6 +74,8 @@ class Report:
         self._crowds(findings.crowds, findings.timings)
         self.head("One write, and every answer made from it is new")
         self._change(findings.change, plan)
+        self.head(showing.PAGES)
+        self._pages(findings.pages, plan)
         self.head(showing.HEAD)
         self._console.print(showing.matrix(findings.patterns))
         self.say(showing.legend(findings.patterns))
@@ -145,6 +147,15 @@ class Report:
             f"stayed as they were. A second cache dropped the old answer {heard} and then needed "
             f"{change.loads_elsewhere} loads of its own. The flight was put back in the same way."
         )
+
+    def _pages(self, fallen: Fallen, plan: Plan) -> None:
+        it = plan.flight
+        self.say(
+            f"Flight {it['carrier']} {it['flight']} (number {it['id']}) is {plan.changed['arr_delay']} "
+            f"minutes late instead of {it['arr_delay']}: `flight.arr_delay = …`, and a commit."
+        )
+        self._console.print(showing.layers(fallen))
+        self.say(showing.page_story(fallen))
 
     def _checks(self, checks: list[Check]) -> None:
         for check in checks:

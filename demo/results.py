@@ -78,6 +78,41 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """The cached entries of one kind that pages are made of, and which of them one write took, by name.
+
+    `same`: those of `fell` whose content is after the write what it was before. `missed`: entries whose content is another
+    now and that stayed nevertheless; there must be none.
+    """
+
+    name: str
+    entries: int
+    fell: list[str]
+    same: list[str]
+    missed: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallen:
+    """Pages of fragments of objects of queries, and what became of them when one flight was delayed.
+
+    `uncached`, `cold`, `warm`, `again`: seconds for all pages, without a cache, with an empty one, with a warm one and
+    after the write. `loads`: statements that reached the database for `again`, of `loads_cold` for `cold`. `heard`:
+    seconds after the write at which a second cache was seen to have dropped the same entries, None if it never was.
+    """
+
+    pages: list[str]
+    layers: list[Layer]
+    uncached: float
+    cold: float
+    warm: float
+    again: float
+    loads_cold: int
+    loads: int
+    heard: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """Something that must hold, and whether it did."""
 
@@ -92,6 +127,7 @@ class Findings:
     crowds: list[Crowd]
     timings: list[Timing]
     change: Change
+    pages: Fallen
     patterns: list[Pattern]
     checks: list[Check]
 

@@ -1,4 +1,4 @@
-"""The comparison matrix for people, with rich. What must not be here: anything that is found out rather than told."""
+"""The pages and the comparison matrix for people, with rich. What must not be here: anything that is found out rather than told."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.table import Table as Grid
 
 from demo.doors import SQL
 from demo.matrix import Crash, Freshness, Latency, Pattern
+from demo.results import Fallen, Layer
 
 HEAD = "The patterns, measured"
 _COLUMNS = (
@@ -86,3 +87,49 @@ def _crash(each: Pattern) -> str:
 
 def _lost(it: Crash) -> str:
     return f"{it.lost} of {it.acknowledged}"
+
+
+# -------------------------------------------------------------------- pages
+
+PAGES = "Pages of fragments of objects of queries, and one flight is delayed"
+_MOST = 8
+"""So many names of a layer are told, where there are more."""
+
+
+def layers(fallen: Fallen) -> Grid:
+    """What fell and what stayed, layer by layer."""
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False)
+    grid.add_column("layer", no_wrap=True)
+    for name in ("entries", "stayed", "fell", "of them\nthe same"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("what fell")
+    for layer in fallen.layers:
+        grid.add_row(
+            f"{layer.name}s" if layer.name != "query" else "queries",
+            f"{layer.entries:,}",
+            f"{layer.entries - len(layer.fell):,}",
+            f"{len(layer.fell):,}",
+            f"{len(layer.same):,}",
+            _names(layer),
+        )
+    return grid
+
+
+def _names(layer: Layer) -> str:
+    told = [f"{name} (same)" if name in layer.same else name for name in layer.fell]
+    more = [f"and {len(told) - _MOST} more"] if len(told) > _MOST else []
+    missed = [f"[bold red]NOT {name}[/bold red]" for name in layer.missed]
+    return "\n".join([*told[:_MOST], *more, *missed])
+
+
+def page_story(fallen: Fallen) -> str:
+    """How long the pages took, and what the second cache did."""
+    heard = "never" if fallen.heard is None else f"at most {fallen.heard * 1e3:.0f} ms later"
+    return (
+        f"{len(fallen.pages)} pages took {fallen.uncached * 1e3:,.0f} ms without a cache, "
+        f"{fallen.cold * 1e3:,.0f} ms with an empty one (which asked the database {fallen.loads_cold:,} times), "
+        f"{fallen.warm * 1e3:.2f} ms with a warm one and {fallen.again * 1e3:,.0f} ms after the write "
+        f"(asked {fallen.loads:,} times). A second cache had dropped the same entries {heard}. "
+        "[i]the same[/i]: made anew though nothing in it is different, as the list of a day's flights whose order a "
+        "delay might have changed."
+    )

@@ -107,4 +107,3 @@ def opened(path: Path) -> Iterator[SQLite]:
         yield database
     finally:
         database.close()
-

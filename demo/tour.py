@@ -1,4 +1,5 @@
-"""The tour: crowds on a cold cache, how fast answers are, what one changed flight does, and the patterns compared.
+"""The tour: crowds on a cold cache, how fast answers are, what one changed flight does to answers and to pages, and the
+patterns compared.
 
 What must not be here: printing.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import time
 from statistics import median
 
-from demo import crowds, patterns
+from demo import crowds, falling, patterns
 from demo.asking import Desk, Process
 from demo.change import change
 from demo.questions import Question
@@ -23,13 +24,15 @@ def tour(desk: Desk) -> Findings:
     coroutines, of_coroutines = crowds.coroutines(desk)
     times, of_times = timings(desk)
     changed, of_change = change(desk)
+    pages, of_pages = falling.pages(desk)
     matrix, of_patterns = patterns.matrix(desk.database.url)
     return Findings(
         crowds=[threads, coroutines],
         timings=times,
         change=changed,
+        pages=pages,
         patterns=matrix,
-        checks=[*of_threads, *of_coroutines, *of_times, *of_change, *of_patterns],
+        checks=[*of_threads, *of_coroutines, *of_times, *of_change, *of_pages, *of_patterns],
     )
 
 
