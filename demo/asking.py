@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
 
-from cachewright import AsyncCache, Cache, Policy
+from cachewright import AsyncCache, Cache, Policy, Timeouts
 from cachewright.core.explained import Explained
 from cachewright.integrations.sqlalchemy import QueryCache
 from demo.database import Database, Row
@@ -28,7 +28,7 @@ Answers: TypeAlias = dict[str, list[Row]]
 """Rows by the key of their question."""
 Ask: TypeAlias = Callable[[Question], Awaitable[list[Row]]]
 
-POLICY = Policy(ttl=600)
+POLICY = Policy(ttl=600, timeouts=Timeouts(call=2.0, connect=2.0))
 _ASKED = "question"
 """The execution option by which a statement that reaches the database is told from others."""
 

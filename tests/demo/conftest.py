@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from cachewright.embedded import EmbeddedServer
 from demo import data, sqlite
+from demo.asking import Desk
 from demo.database import Database, ensure_loaded
+from demo.questions import plan
 
 FLIGHTS = 3000
 ORIGINS, DESTINATIONS = ("EWR", "JFK", "LGA"), ("LAX", "SFO", "ATL", "ORD", "SJU")
@@ -97,6 +100,13 @@ def loaded(archive: Path, tmp_path: Path) -> Iterator[sqlite.SQLite]:
     with sqlite.opened(tmp_path / "flights.sqlite") as database:
         ensure_loaded(database, lambda: archive, progress=lambda _table, _size, rows: rows)
         yield database
+
+
+@pytest.fixture
+def desk(loaded: sqlite.SQLite) -> Iterator[Desk]:
+    """Where questions are asked of SQLite, through a real Valkey."""
+    with EmbeddedServer() as server:
+        yield Desk(server.url, loaded, plan(loaded))
 
 
 @pytest.fixture

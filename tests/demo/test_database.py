@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
-from demo import data, sqlite
+from demo import data, schema, sqlite
 from demo.database import Loaded, count, ensure_loaded
 
 FLIGHTS = 3000
@@ -95,14 +97,39 @@ def test_a_flight_of_an_unknown_airline_is_refused(loaded: sqlite.SQLite) -> Non
         loaded.change("UPDATE flights SET carrier = 'XX' WHERE id = 1", {})
 
 
-def test_threads_and_coroutines_get_the_same_rows(loaded: sqlite.SQLite) -> None:
+def test_threads_get_the_same_rows(loaded: sqlite.SQLite) -> None:
     sql, parameters = "SELECT * FROM flights WHERE id < %(most)s ORDER BY id", {"most": 20}
     expected = loaded.ask(sql, parameters)
-
-    async def asked() -> list[object]:
-        async with loaded.asynchronous() as ask:
-            return await asyncio.gather(*(ask(sql, parameters) for _ in range(8)))
-
     with ThreadPoolExecutor(4) as pool:
         in_threads = list(pool.map(lambda _: loaded.ask(sql, parameters), range(8)))
-    assert in_threads == asyncio.run(asked()) == [expected] * 8
+    assert in_threads == [expected] * 8
+
+
+def test_the_tables_are_declared_to_sqlalchemy_as_they_are(loaded: sqlite.SQLite) -> None:
+    with closing(loaded.engine()) as engine:
+        found = sa.inspect(engine)
+        for name, declared in schema.TABLES.items():
+            columns = {each["name"] for each in found.get_columns(name)}
+            assert columns == {each.name for each in declared.columns}
+            key = found.get_pk_constraint(name)["constrained_columns"]
+            assert key == [each.name for each in declared.primary_key]
+            refers = {each["constrained_columns"][0] for each in found.get_foreign_keys(name)}
+            assert refers == {each.parent.name for each in declared.foreign_keys}
+            indexes = {each["name"]: each["column_names"] for each in found.get_indexes(name)}
+            assert indexes == {
+                index.name: [each.name for each in index.columns] for index in declared.indexes
+            }
+    assert indexes["flights_month"] == ["month"]
+
+
+def test_a_flight_is_read_as_an_object_as_it_is_in_the_table(loaded: sqlite.SQLite) -> None:
+    with closing(loaded.engine()) as engine, Session(engine) as session:
+        flight = session.get_one(schema.Flight, 7)
+        (row,) = loaded.ask("SELECT * FROM flights WHERE id = 7", {})
+        assert {name: getattr(flight, name) for name in row} == row
+
+
+@contextmanager
+def closing(engine: sa.Engine) -> Iterator[sa.Engine]:
+    yield engine
+    engine.dispose()

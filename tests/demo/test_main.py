@@ -5,11 +5,15 @@ from __future__ import annotations
 import fcntl
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from demo import asking, data
+from demo import data
 from demo.__main__ import main
+from demo.asking import Desk, Process
+from demo.database import Database
+from demo.questions import Plan
 
 
 @pytest.fixture
@@ -39,22 +43,41 @@ def test_a_program_gets_the_findings_as_json_and_nothing_else(
     found = json.loads(capsys.readouterr().out)
     assert found["all_hold"]
     assert found["change"]["reloaded"] == found["change"]["changed"] != []
+    layers = {layer["name"]: layer for layer in found["pages"]["layers"]}
+    assert list(layers) == ["query", "object", "fragment", "page"]
+    assert all(layer["fell"] and not layer["missed"] for layer in layers.values())
     assert {crowd["who"]: set(crowd["loads"].values()) for crowd in found["crowds"]} == {
         "8 threads": {1},
         "200 coroutines": {1},
     }
 
 
-def test_a_write_that_names_the_wrong_tags_is_found_out(
+def test_a_write_past_the_sessions_is_found_out(
     arguments: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The old answers stay cached then, and the demo says so instead of praising itself."""
-    monkeypatch.setattr(asking, "flight_tags", lambda _flight: ("something:else",))
+    databases: list[Database] = []
+
+    def past(_process: Process, number: object, **values: Any) -> None:
+        for name, value in values.items():
+            sql = f"UPDATE flights SET {name} = %(new)s WHERE id = %(id)s"
+            databases[0].change(sql, {"new": value, "id": number})
+
+    def remembered(server: str, database: Database, asked: Plan) -> Desk:
+        databases.append(database)
+        return Desk(server, database, asked)
+
+    monkeypatch.setattr("demo.__main__.Desk", remembered)
+    monkeypatch.setattr(Process, "write", past)
     monkeypatch.setattr("demo.change.PATIENCE", 0.0)
+    monkeypatch.setattr("demo.falling.PATIENCE", 0.0)
     assert main(arguments) == 1
-    assert "FAILED: After the write every cached answer" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "FAILED: After the write every cached answer" in told
+    assert "FAILED: One flight late: in both caches every page" in told
+    assert "FAILED: Each query, object, fragment and page" in told
 
 
 def test_a_slice_is_kept_apart_from_the_whole(arguments: list[str], tmp_path: Path) -> None:
