@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from statistics import median
 from typing import TextIO
 
 from rich.box import SIMPLE_HEAD
@@ -100,8 +101,10 @@ class Report:
         self.say(
             "Medians. [i]database[/i]: asked directly. [i]cold[/i]: through a cache that has nothing, "
             "storing the answer included. [i]L2[/i]: from Valkey, in a process that asks for the "
-            "first time. [i]L1[/i]: from the process's own memory, ever after. [i]loads saved[/i]: "
-            "calls of the crowds below that the database never saw."
+            "first time. [i]L1[/i]: from the process's own memory, ever after. All but [i]database[/i] "
+            "through a session of SQLAlchemy, which makes rows of what is cached; to get that by its "
+            f"key takes {median(it.bare for it in timings) * 1e6:.1f} µs. [i]loads saved[/i]: calls "
+            "of the crowds below that the database never saw."
         )
 
     def _crowds(self, crowds: list[Crowd], timings: list[Timing]) -> None:

@@ -33,7 +33,8 @@ class Timing:
     """Medians of one question's time, in seconds.
 
     `database`: straight from the database. `cold`: through an empty cache, the storing included.
-    `l2`: the first time in a fresh process-local cache, from Valkey. `l1`: every time after that.
+    `l2`: the first time in a fresh process-local cache, from Valkey. `l1`: every time after that. All three through a
+    session that makes rows of what is cached; `bare`: what is cached, got from memory by its key.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Timing:
     cold: float
     l2: float
     l1: float
+    bare: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
