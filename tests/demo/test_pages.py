@@ -89,7 +89,7 @@ def test_a_second_cache_that_hears_nothing_is_found_out(
 
     def deaf(process: object, keys: object) -> set[str]:
         asked.append(process)
-        return whole(process, keys) if process is asked[0] else set()  # type: ignore[arg-type]
+        return whole(process, keys) if process is asked[0] else set()
 
     monkeypatch.setattr(falling, "_gone", deaf)
     monkeypatch.setattr(falling, "PATIENCE", 0.0)
