@@ -348,3 +348,22 @@ async def test_an_unknown_driver_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="give the connection"):
         await found.query("SELECT 1")
     await found.close()
+
+
+async def test_a_constraint_of_sqlite_that_replaces_removes_rows_and_what_hangs_on_them(
+    tmp_path: Any,
+) -> None:
+    raw = Raw(str(tmp_path / "replacing.db"), dialect="sqlite", asynchronous=False)
+    connection = await raw.connect()
+    connection.executescript(
+        "PRAGMA foreign_keys = ON;"
+        "CREATE TABLE owners (id integer PRIMARY KEY, email text UNIQUE ON CONFLICT REPLACE);"
+        "CREATE TABLE dogs (id integer PRIMARY KEY, owner integer REFERENCES owners ON DELETE CASCADE);"
+        "INSERT INTO owners VALUES (1, 'ann'); INSERT INTO dogs VALUES (1, 1);"
+    )
+    asked = ("SELECT email FROM owners WHERE id = 1", "SELECT owner FROM dogs WHERE id = 1")
+    assert [len(raw.queries.cached_query(sql, None, connection)) for sql in asked] == [1, 1]
+    with raw.queries.writing(connection) as unit:
+        unit.execute("INSERT INTO owners (id, email) VALUES (2, 'ann')")
+    assert [len(raw.queries.cached_query(sql, None, connection)) for sql in asked] == [0, 0]
+    await raw.close()

@@ -63,6 +63,7 @@ REFUSED: list[tuple[str, str, str]] = [
     (LITE, "SELECT random()", "rand"),
     (LITE, "SELECT * FROM sqlite_master", "sqlite_master"),
     (LITE, "SELECT * FROM pragma_table_info('users')", "pragma_table_info"),
+    (PG, "SELECT 5 AS id INTO TEMP users", "temporary table"),
     (MY, "SELECT NOW()", "not known to be pure"),
     (MY, "SELECT RAND()", "rand"),
     (MY, "SELECT UUID()", "uuid"),

@@ -18,6 +18,13 @@ WRITTEN: list[tuple[str, str, Any, list[str]]] = [
     (PG, "UPDATE users SET name = 'x' WHERE email = 'y'", None, UNNAMED),
     (PG, "UPDATE users SET id = 8 WHERE id = 7", None, UNNAMED),
     (PG, "UPDATE users SET (id, name) = (8, 'x') WHERE id = 7", None, UNNAMED),
+    (LITE, "UPDATE users SET rowid = 8 WHERE id = 7", None, UNNAMED),
+    (
+        LITE,
+        "INSERT INTO users (id, name) VALUES (7, 'x') ON CONFLICT (id) DO UPDATE SET rowid = 8",
+        None,
+        UNNAMED,
+    ),
     (PG, "UPDATE users SET name = o.status FROM orders o WHERE users.id = 7", None, NAMED),
     (PG, "DELETE FROM users WHERE id = 7", None, NAMED),
     (PG, "DELETE FROM users USING orders WHERE users.id = orders.user_id", None, UNNAMED),
@@ -35,6 +42,7 @@ WRITTEN: list[tuple[str, str, Any, list[str]]] = [
         ["rows:users", "match:users:email=x", "matches:users", "table:users"],
     ),
     (PG, "INSERT INTO users (id, email) VALUES (7, 'blank ')", None, NAMED),
+    (PG, "INSERT INTO users (id, email) VALUES (7, %s)", ["blank "], NAMED),
     (PG, "INSERT INTO users VALUES (7, 'x')", None, UNNAMED),
     (PG, "INSERT INTO users (id, email) SELECT id, status FROM orders", None, UNNAMED),
     (

@@ -72,6 +72,7 @@ _WRITING_WORDS = re.compile(
     re.IGNORECASE,
 )
 _CALLS = re.compile(r"([A-Za-z_][\w$]*)\s*\(")
+_TEMPORARY_TABLE = "it makes a temporary table"
 _TEMPORARY = re.compile(
     r"\s*create\s+(?:or\s+replace\s+)?(?:local\s+|global\s+)?temp(?:orary)?\b", re.IGNORECASE
 )
@@ -155,7 +156,11 @@ class Analyser:
             return self._written(tree, text, replaces=False)
         if not isinstance(tree, exp.Query):
             return self._doubtful(text.text, "it is no query")
-        if any(True for _ in tree.find_all(exp.Into)):
+        into = tree.find(exp.Into)
+        if into is not None and into.args.get("temporary"):
+            may_write = self._may_write(tree)
+            return Refused(_TEMPORARY_TABLE, session=True, temporary=True, may_write=may_write)
+        if into is not None:
             return Writes(everything="SELECT INTO makes a table", structure=True)
         if any(True for _ in tree.find_all(exp.Lock)):
             return Refused(
@@ -192,7 +197,7 @@ class Analyser:
         if word in ("truncate", "copy"):
             return self._of_tables(text, word)
         if _TEMPORARY.match(text.text):
-            return Refused("it makes a temporary table", session=True, temporary=True)
+            return Refused(_TEMPORARY_TABLE, session=True, temporary=True)
         if word in (
             "create",
             "alter",

@@ -57,9 +57,14 @@ class Table:
         return [names for names in dict.fromkeys(kept) if names != tuple(sorted(self.key))]
 
     def canonical(self, column: str, value: Any) -> Any:
-        """The one form of a value of a column, or `COARSE`: NULL, of another type, or of a column without exact equality."""
+        """The one form of a value of a column, or `COARSE`: NULL, of another type, or of a column without exact equality.
+
+        Also a text that ends with a blank: VARCHAR(n) stores it without those that do not fit.
+        """
         kind = self.columns.get(column)
         if kind is None or value is None:
+            return COARSE
+        if kind is str and type(value) is str and value[-1:] == " ":
             return COARSE
         if type(value) is int and kind is int and _LEAST <= value <= _GREATEST:
             return value

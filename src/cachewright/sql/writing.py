@@ -18,7 +18,7 @@ from cachewright.sql.placeholders import Reference, Unreadable
 from cachewright.sql.reading import fixed_table
 from cachewright.sql.relations import Catalogue, Table, Verb
 from cachewright.sql.resolving import DML, relation_of
-from cachewright.sql.statements import Change, Constant, Fixed, Term, Writes
+from cachewright.sql.statements import Change, Fixed, Term, Writes
 
 
 @dataclass(slots=True)
@@ -97,7 +97,11 @@ class Writer:
         set_here = {
             column(table, each) for each in _set_columns(conflict.expressions, self.dialect)
         }
-        if not by_key or not all(names <= image.keys() for image in images) or set_here & names:
+        if (
+            not by_key
+            or not all(names <= image.keys() for image in images)
+            or set_here & {*names, None}
+        ):
             return Change(table)
         if len(images) > 1 and len(table.key) > 1:
             return Change(table)
@@ -121,7 +125,7 @@ class Writer:
             for name, cell in zip(names, cells, strict=True):
                 own = column(table, name)
                 term = scope.term(cell, table.columns.get(own)) if own is not None else None
-                if own is not None and term is not None and not _trimmed(term):
+                if own is not None and term is not None:
                     image[own] = term
             images.append(image)
         return tuple(images)
@@ -136,9 +140,9 @@ class Writer:
         columns = {column(table, name) or name for name in names}
         self.changed = frozenset(columns)
         verbs: tuple[Verb, ...] = ("update", "delete") if self.replaces else ("update",)
-        rows = (
-            None if self.replaces or columns & set(table.key) else self._rows(node, target, table)
-        )
+        # A name of no column may be another one of the key, such as SQLite's rowid.
+        moves = bool(columns & set(table.key)) or not columns <= table.columns.keys()
+        rows = None if self.replaces or moves else self._rows(node, target, table)
         self.note(Change(table, rows=rows), verbs)
 
     def _delete(self, node: exp.Delete) -> None:
@@ -227,8 +231,3 @@ def _set_columns(assignments: Iterable[exp.Expr], dialect: str) -> set[str]:
             inner = node.find(exp.Column) or node
             found.add(folded(inner.this, dialect) if isinstance(inner.this, exp.Identifier) else "")
     return found
-
-
-def _trimmed(term: Term) -> bool:
-    """Whether a column may store less than the text, such as VARCHAR(n) its trailing blanks."""
-    return isinstance(term, Constant) and isinstance(term.value, str) and term.value.endswith(" ")

@@ -5,6 +5,8 @@ What must not be here: what the answers mean for a cache (`schema`).
 
 from __future__ import annotations
 
+import re
+
 from cachewright.integrations.dbapi.asking import Conversation, Schema
 
 SESSION = "PRAGMA database_list"
@@ -30,6 +32,7 @@ SELECT t.name, f.id, f."table", f."from", f.on_update, f.on_delete
 FROM sqlite_master AS t, pragma_foreign_key_list(t.name) AS f
 WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\_%' ESCAPE '\'
 """
+_REPLACING = re.compile(r"\bon\s+conflict\s+replace\b", re.IGNORECASE)
 _TRIGGERS = "SELECT tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
 
 
@@ -56,7 +59,10 @@ def introspect() -> Conversation:
             [table.lower(), [name for _, name in sorted(those)]] for table, those in keys.items()
         ],
         "sets": [*_sets(indexes), *_referencing(foreign_keys)],
-        "effects": [each for row in foreign_keys for each in _cascades(row)],
+        "effects": [
+            *(each for row in foreign_keys for each in _cascades(row)),
+            *(each for name, _, sql in relations for each in _replacements(name, sql)),
+        ],
         "triggers": [[table.lower(), 0, sql, "sqlite"] for table, sql in triggers],
         "parents": [],
         "quiet": [],
@@ -100,6 +106,13 @@ def _referencing(foreign_keys: list[tuple[object, ...]]) -> list[list[object]]:
     for table, number, _, column, *_ in foreign_keys:
         found.setdefault((str(table).lower(), number), []).append(str(column))
     return [[table, names] for (table, _), names in found.items()]
+
+
+def _replacements(name: str, sql: str | None) -> list[list[object]]:
+    """Constraints that remove the rows that are in the way of new ones."""
+    own = name.lower()
+    replaces = _REPLACING.search(sql or "") is not None
+    return [[own, verb, "delete", own] for verb in ("insert", "update") if replaces]
 
 
 def _cascades(row: tuple[object, ...]) -> list[list[object]]:

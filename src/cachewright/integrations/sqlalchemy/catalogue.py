@@ -40,6 +40,10 @@ _COLLATED = {
     " ON l.oid = a.attcollation WHERE NOT l.collisdeterministic AND c.relkind = 'r'",
     "sqlite": "SELECT NULL, name, NULL FROM sqlite_master WHERE type = 'table' AND sql LIKE '%collate%'",
 }
+_REPLACING = {
+    "sqlite": "SELECT NULL, name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%on%conflict%replace%'",
+}
+"""Tables whose constraints remove the rows that are in the way of new ones."""
 _TEXTS = (sa.String, sa.Text, sa.Unicode, sa.UnicodeText, sa.VARCHAR, sa.TEXT, sa.NVARCHAR)
 
 
@@ -126,8 +130,17 @@ class DatabaseCatalogue:
             names = inspector.get_schema_names()
             schemas = [each for each in names if not each.startswith(("pg_", "information_schema"))]
         special = self._special(connection)
-        for schema in schemas:
-            self._read_schema(inspector, schema, special)
+        keys = [
+            each for schema in schemas for each in self._read_schema(inspector, schema, special)
+        ]
+        # Last, when all tables are known: parents and children may be in different schemas.
+        also: dict[str, dict[Verb, list[Effect]]] = {}
+        for child, schema, key in keys:
+            self._cascade(child, schema, key, also)
+        for name in special["replacing"]:
+            for verb in ("insert", "update"):
+                also.setdefault(name, {}).setdefault(verb, []).append(("delete", name))
+        self._add_effects(also)
 
     def _special(self, connection: sa.Connection) -> dict[str, set[str]]:
         def names(query: str | None) -> set[str]:
@@ -151,20 +164,18 @@ class DatabaseCatalogue:
             "triggers": names(_TRIGGERS[self.dialect]),
             "opaque": names(_INHERITED if self.dialect == "postgres" else None),
             "collated": names(_COLLATED.get(self.dialect)),
+            "replacing": names(_REPLACING.get(self.dialect)),
         }
 
     def _read_schema(
         self, inspector: sa.Inspector, schema: str | None, special: Mapping[str, set[str]]
-    ) -> None:
+    ) -> list[tuple[str, str | None, Any]]:
+        """Take the relations of one schema; its foreign keys, each as (child, schema, what is said of it)."""
         columns = inspector.get_multi_columns(schema=schema)
         keys = inspector.get_multi_pk_constraint(schema=schema)
         unique = inspector.get_multi_unique_constraints(schema=schema)
         indexes = inspector.get_multi_indexes(schema=schema)
         foreign = inspector.get_multi_foreign_keys(schema=schema)
-        also: dict[str, dict[Verb, list[Effect]]] = {}
-        for (_, name), constraints in foreign.items():
-            for each in constraints:
-                self._cascade(self._name(name, schema), schema, each, also)
         for place, described in columns.items():
             name = self._name(place[1], schema)
             sets = [tuple(u["column_names"]) for u in unique.get(place, [])]
@@ -173,7 +184,6 @@ class DatabaseCatalogue:
             sets += [tuple(each) for each in self._tracked.get(name, [])]
             self.places[name] = place[1], schema
             self._add_table(name, described, keys[place], sets=sets, special=special)
-        self._add_effects(also)
         for view in inspector.get_view_names(schema):
             text = _select_of(inspector.get_view_definition(view, schema))
             self._relations[self._name(view, schema)] = View(self._name(view, schema), text)
@@ -181,11 +191,16 @@ class DatabaseCatalogue:
             for view in inspector.get_materialized_view_names(schema):
                 name = self._name(view, schema)
                 self._relations[name] = Opaque(name, "a materialized view")
+        return [
+            (self._name(name, schema), schema, each)
+            for (_, name), constraints in foreign.items()
+            for each in constraints
+        ]
 
     def _cascade(
         self, child: str, schema: str | None, key: Any, also: dict[str, dict[Verb, list[Effect]]]
     ) -> None:
-        parent = self._name(key["referred_table"], key["referred_schema"] or schema)
+        parent = self._referred(key["referred_table"], key["referred_schema"], schema)
         options = key.get("options") or {}
         verbs: tuple[tuple[Verb, str], ...] = (("delete", "ondelete"), ("update", "onupdate"))
         for verb, option in verbs:
@@ -193,6 +208,13 @@ class DatabaseCatalogue:
             if action and action not in ("NO ACTION", "RESTRICT"):
                 done: Verb = "delete" if verb == "delete" and action == "CASCADE" else "update"
                 also.setdefault(parent, {}).setdefault(verb, []).append((done, child))
+
+    def _referred(self, name: str, said: str | None, own: str | None) -> str:
+        """The parent of a foreign key. PostgreSQL leaves out a schema that is on the search path; others, the child's own."""
+        if said is not None or self.dialect != "postgres":
+            return self._name(name, said or own)
+        places = [self._name(name, each) for each in self._path]
+        return next((each for each in places if each in self._relations), self._name(name, own))
 
     def _add_table(
         self,
@@ -229,14 +251,16 @@ class DatabaseCatalogue:
         """The exact kinds of a table's columns; its types are noted on the way."""
         mapped = self._mapped.get(name)
         types = {c["name"]: c["type"] for c in described}
-        kinds = {
-            column: None if {name, f"{name}.{column}"} & loose else exact_kind(of, self.dialect)
-            for column, of in types.items()
-        }
+        kinds = {column: exact_kind(of, self.dialect) for column, of in types.items()}
         if mapped is not None:
             own = {c.name: c.type for c in mapped.columns if c.name in types}
             kinds |= {c: _agreed(kinds[c], exact_kind(of, self.dialect)) for c, of in own.items()}
             types |= own
+        for each in described:
+            column = each["name"]
+            # What the database computes changes with columns that a statement does not name.
+            if {name, f"{name}.{column}"} & loose or each.get("computed"):
+                kinds[column] = None
         self.types[name] = types
         return kinds
 
@@ -273,8 +297,12 @@ def _select_of(definition: str | None) -> str:
 
 
 def _agreed(found: type | None, mapped: type | None) -> type | None:
-    """What a mapping says of a column, unless a process without it would take values of the column for something else."""
-    return mapped if found is None or found is mapped else None
+    """What a mapping says of a column, unless a process without it would take values of the column for something else.
+
+    Of columns whose equality is not exact in the database (CHAR(n), citext, a collation), only those that hold UUIDs, whose
+    text has one form.
+    """
+    return mapped if found is mapped or (found is None and mapped is UUID) else None
 
 
 def exact_kind(of: Any, dialect: str) -> type | None:
