@@ -71,6 +71,8 @@ def keep(values: Sequence[Any], way: Way, of: sa.types.TypeEngine[Any] | None) -
     if turns is None:
         raise Unkeepable("a column without a type that turns its values")
     kept = [None if value is None else turns[0](value) for value in values]
+    if any(own is None and value is not None for own, value in zip(kept, values, strict=True)):
+        raise Unkeepable(f"the type {of!r} makes values of NULL")
     if not set(map(type, kept)) <= IMMUTABLE:
         raise Unkeepable(f"the type {of!r} makes values that no codec knows")
     return kept

@@ -23,10 +23,11 @@ from cachewright.integrations.sqlalchemy.freezing import mapper_name
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """`types` of the elements of a row; `stable`: the elements are the same objects in every statement of the same key."""
+    """`types` and `names` of the elements of a row, None for one without; `stable`: the elements are the same objects in every statement of the same key."""
 
     mappers: Sequence[Mapper[Any]]
     types: Sequence[Any]
+    names: Sequence[str | None]
     stable: bool
 
 
@@ -46,6 +47,7 @@ def describe_statement(statement: Any) -> Described:
     return Described(
         mappers=list(mappers),
         types=[_type_of(each) for each in found] or _types_of_columns(statement),
+        names=[each["name"] for each in found],
         stable=stable and bool(found),
     )
 

@@ -30,7 +30,10 @@ Loaders: TypeAlias = dict[tuple[str, str, str], dict[str, Any]]
 
 
 def freeze(
-    keys: Sequence[str], rows: Sequence[Sequence[Any]], types: Sequence[Any], loaders: Loaders
+    keys: Sequence[str | None],
+    rows: Sequence[Sequence[Any]],
+    types: Sequence[Any],
+    loaders: Loaders,
 ) -> Frozen:
     """The result as plain data. `types`: of each element that is a column; `loaders` is added to. Raises `Unkeepable`."""
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in keys]
@@ -51,7 +54,7 @@ def freeze(
         if way == ENTITY:
             kept[place] = [None if number is None else order[number] for number in kept[place]]
     return {
-        "keys": [str.__str__(key) for key in keys],
+        "keys": [None if key is None else str.__str__(key) for key in keys],
         "row": ways,
         "columns": [list(values) for values in kept],
         "groups": groups,

@@ -72,7 +72,7 @@ class Thawing:
         return rows if again is None else list(map(again, rows))
 
     def _keys(self, frozen: Frozen, statement: Any) -> Any:
-        keys: list[str] = frozen["keys"]
+        keys: list[Any] = frozen["keys"]  # None for an element without a name, as the ORM has it
         if not self._stable or self._metadata is None or self._metadata[0] != keys:
             exprs = expressions_of(statement)
             extra = [(each,) for each in exprs] if len(exprs) == len(keys) else None
