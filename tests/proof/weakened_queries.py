@@ -73,7 +73,7 @@ def images_of_the_new_row_alone(patch: pytest.MonkeyPatch) -> None:
 def reads_what_it_wrote_into_the_cache(patch: pytest.MonkeyPatch) -> None:
     """A transaction that has written is not known to have."""
     patch.setattr(Observer, "may_fill", lambda self, connection: "")
-    patch.setattr(query_cache, "why_around", lambda session, databases: "")
+    patch.setattr(query_cache, "why_around", lambda *about: "")
 
 
 def no_cascades(patch: pytest.MonkeyPatch) -> None:

@@ -68,10 +68,11 @@ class Answers:
     def _load(self, question: Question) -> Frozen | None:
         connection = question.connection()
         observer, caching = question.database.observer, question.caching
-        why = observer.may_fill(connection)
-        tags = why or self.tags(question, connection)
-        if isinstance(tags, str):
-            self._around(tags)
+        tags = self.tags(question, connection)
+        # Then: to find them out may have taken the snapshot that is read from.
+        why = tags if isinstance(tags, str) else observer.may_fill(connection)
+        if why:
+            self._around(why)
             return None
         loading = Loading(
             observer, question.plan, connection, max_rows=caching.max_rows or self._max_rows

@@ -31,13 +31,20 @@ class Database:
     ) -> tuple[str, Any]:
         """(the text that will be sent, its parameters as the driver takes them, before types have turned them)."""
         schemas = options.get("schema_translate_map")
-        compiled = (statement.params(**parameters) if parameters else statement).compile(
+        compiled = statement.compile(
             dialect=self.dialect,
             schema_translate_map=schemas,
             render_schema_translate=bool(schemas),
         )
-        sent = compiled.construct_expanded_state()
-        return sent.statement, sent.positional_parameters if compiled.positional else sent.parameters
+        sent = compiled.construct_expanded_state(parameters or None)
+        order = sent.positiontup
+        return sent.statement, sent.parameters if order is None else sent.positional_parameters
+
+
+def _whole(engine: sa.Engine) -> sa.Engine:
+    """The engine behind one that only has other options: events of that are heard on all of them, and not the other way."""
+    proxied = getattr(engine, "_proxied", None)  # it has no public name
+    return engine if proxied is None else _whole(proxied)
 
 
 class Databases:
@@ -67,7 +74,7 @@ class Databases:
 
     def of(self, bind: sa.Engine | sa.Connection) -> Database:
         """The database of an engine or connection; from now on it is observed."""
-        engine = bind.engine
+        engine = _whole(bind.engine)
         known = self._known.get(engine)
         if known is None:
             known = self._known[engine] = self._made(engine)

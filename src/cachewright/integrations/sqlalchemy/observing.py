@@ -32,6 +32,7 @@ from cachewright.integrations.sqlalchemy.knowledge import MOST_SETS, Knowledge
 from cachewright.integrations.sqlalchemy.marking import EVERYTHING, Marks
 from cachewright.integrations.sqlalchemy.snapshots import (
     ISOLATION,
+    at_autocommit,
     autocommits,
     begins_nothing,
     why_old,
@@ -148,6 +149,7 @@ class Observer:
         return meaning
 
     def _read_catalogue(self, connection: sa.Connection) -> None:
+        self.of(connection).statements += 1  # a snapshot may have been taken for it
         with self.quietly(connection):
             self.knowledge.read(connection)
 
@@ -208,7 +210,7 @@ class Observer:
             observed.outermost = name
         elif word == "release" and name == observed.outermost:
             self._mark_around(observed, written_so_far(connection, self._marks))
-        elif word in ("begin", "start") and autocommits(connection):
+        elif word in ("begin", "start") and at_autocommit(connection):
             observed.by_hand, observed.wrote = [], True
         elif word in ("commit", "end"):
             everything = EVERYTHING if observed.wrote and observed.by_hand is None else ()

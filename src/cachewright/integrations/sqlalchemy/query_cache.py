@@ -28,7 +28,7 @@ from cachewright.integrations.sqlalchemy.column_values import Unkeepable
 from cachewright.integrations.sqlalchemy.databases import Database, Databases
 from cachewright.integrations.sqlalchemy.plans import Plan
 from cachewright.integrations.sqlalchemy.query_loading import Apart
-from cachewright.integrations.sqlalchemy.sessions import has_changes, why_around
+from cachewright.integrations.sqlalchemy.sessions import connected, has_changes, why_around
 from cachewright.types import MISSING
 
 Rule = Callable[[Any], Said]
@@ -100,11 +100,11 @@ class QueryCache:
         if caching is None or isinstance(session, Apart):
             return None
         bind = dict(state.bind_arguments)
-        database = self.databases.of(session.get_bind(**bind))
-        why = self._why_around(state, database)
+        target = session.get_bind(**bind)
+        why = self._why_around(state, target)
         if why:
             return self._around(why)
-        question = self._asked_in(state, database, caching, bind)
+        question = self._asked_in(state, target, caching, bind)
         if isinstance(question, str):
             return self._around(question)
         result = self._result(question, session)
@@ -112,11 +112,16 @@ class QueryCache:
         return result.yield_per(size) if result is not None and size else result
 
     def _asked_in(
-        self, state: ORMExecuteState, database: Database, caching: Caching, bind: dict[str, Any]
+        self, state: ORMExecuteState, target: Any, caching: Caching, bind: dict[str, Any]
     ) -> Question | str:
-        """The question that a statement in a session is, or why it has no key."""
-        session = state.session
+        """The question that a statement in a session is, or why it has no key. `target`: its engine or connection."""
+        session, database = state.session, self.databases.of(target)
+        options = dict(state.local_execution_options)
         schemas = state.execution_options.get(SCHEMAS)
+        if schemas is None:
+            schemas = connected(session, target).get_execution_options().get(SCHEMAS)
+        if schemas is not None:
+            options[SCHEMAS] = schemas
         found = self._found(database, state.statement, state.parameters, schemas)
         if isinstance(found, str):
             return found
@@ -128,7 +133,7 @@ class QueryCache:
                 statement, parameters, execution_options=options, bind_arguments=dict(bind)
             )
 
-        about = state.statement, state.parameters, state.local_execution_options
+        about = state.statement, state.parameters, options
         return Question(
             database,
             *found,
@@ -166,8 +171,9 @@ class QueryCache:
             return None
         return min(found, key=lambda rule: float("inf") if rule.ttl is None else rule.ttl)
 
-    def _why_around(self, state: ORMExecuteState, database: Database) -> str:
-        if state.is_column_load or state.execution_options.get("populate_existing"):
+    def _why_around(self, state: ORMExecuteState, target: Any) -> str:
+        database = self.databases.of(target)
+        if state.is_column_load or _populates(state):
             return "it refreshes objects"
         if isinstance(state.parameters, list):
             return "it has several sets of parameters"
@@ -176,7 +182,7 @@ class QueryCache:
         listeners = list(state.session.dispatch.do_orm_execute)
         if listeners and listeners[-1] != self.on_execute:
             return "another listener of do_orm_execute comes after the cache's: attach the QueryCache last"
-        return has_changes(state.session) or why_around(state.session, self.databases)
+        return has_changes(state.session) or why_around(state.session, target, self.databases)
 
     def _found(
         self, database: Database, statement: Any, parameters: Any, schemas: Any
@@ -247,6 +253,13 @@ class QueryCache:
 
         about = statement, parameters, options
         return Question(database, *found, caching, about, lambda: connection, execute)
+
+
+def _populates(state: ORMExecuteState) -> bool:
+    """Whether objects that the session has are to be filled anew; a legacy Query says so in its own way."""
+    if state.execution_options.get("populate_existing"):
+        return True
+    return state.is_select and bool(getattr(state.load_options, "_populate_existing", False))
 
 
 def _has_scope(cache: Cache | AsyncCache) -> bool:

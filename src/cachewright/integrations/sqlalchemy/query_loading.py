@@ -34,6 +34,7 @@ class Apart(Session):
             autoflush=False, expire_on_commit=False, join_transaction_mode="rollback_only"
         )
         self._of = of
+        self._connection: sa.Connection | None = None
         inherited = list(self.dispatch.do_orm_execute)
         for listener in list(of.dispatch.do_orm_execute)[:-1]:  # the last one is the cache's
             if listener not in inherited:
@@ -43,7 +44,11 @@ class Apart(Session):
         """The connection that the other session uses for it."""
         arguments.pop("_sa_skip_events", None)
         arguments.pop("_sa_skip_for_implicit_returning", None)
-        return self._of.connection(bind_arguments={"mapper": mapper, **arguments})
+        found = self._of.connection(bind_arguments={"mapper": mapper, **arguments})
+        if self._connection is not None and found is not self._connection:
+            raise Unkeepable("it reads from several databases")
+        self._connection = found
+        return found
 
 
 def _for_later_loads(listener: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -90,10 +95,10 @@ class Loading:
         why_not = self._depend(seen[declared:])
         return frozen if why_not is None else self._refused(why_not)
 
-    def _fetched(self, execute: Execute, *about: Any) -> tuple[Sequence[str], Sequence[Any]]:
+    def _fetched(self, execute: Execute, *about: Any) -> tuple[Sequence[str | None], Sequence[Any]]:
         if not self._plan.unique:
             result = execute(*about)
-            keys = list(result.keys())
+            keys = self._keys(result)
             try:
                 return keys, result.fetchmany(self._max_rows + 1)
             except sa.exc.InvalidRequestError as error:
@@ -101,7 +106,13 @@ class Loading:
                     raise
             self._plan.unique = True
         result = execute(*about).unique()
-        return list(result.keys()), result.fetchmany(self._max_rows + 1)
+        return self._keys(result), result.fetchmany(self._max_rows + 1)
+
+    def _keys(self, result: Any) -> Sequence[str | None]:
+        """The names of the elements of a row; a result itself leaves those out that have none."""
+        keys = list(result.keys())
+        names = self._plan.described.names
+        return names if len(names) > len(keys) else keys
 
     def _depend(self, seen: Sequence[tuple[str, Any]]) -> str | None:
         """Name what the statements that were really sent depend on; why nobody can say, if so."""

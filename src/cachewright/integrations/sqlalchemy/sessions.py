@@ -40,12 +40,19 @@ def has_changes(session: Session) -> str:
     return ""
 
 
-def why_around(session: Session, databases: Any) -> str:
-    """Why the session must read around the cache; "" if it need not."""
+def connected(session: Session, target: sa.Engine | sa.Connection) -> sa.Engine | sa.Connection:
+    """The connection on which the session's transaction uses an engine already, else the target itself."""
+    used = session.info.get(USED) or ()
+    return next((each for each in used if each.engine is target.engine), target)
+
+
+def why_around(session: Session, target: sa.Engine | sa.Connection, databases: Any) -> str:
+    """Why the session must read around the cache; "" if it need not. `target`: what a statement of it would run on."""
     used = session.info.get(USED)
-    if used is None:
-        return "the cache was attached amid a transaction" if session.in_transaction() else ""
-    for connection in used:
+    if used is None and session.in_transaction():
+        return "the cache was attached amid a transaction"
+    own = [target] if isinstance(target, sa.Connection) else []  # others may have written on it
+    for connection in [*(used or ()), *own]:
         if databases.of(connection).observer.of(connection).wrote:
             return "the transaction has written"
     return ""

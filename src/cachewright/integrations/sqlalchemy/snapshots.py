@@ -19,7 +19,16 @@ _EACH_STATEMENT_ANEW = ("READ COMMITTED", "READ UNCOMMITTED", "AUTOCOMMIT")
 
 
 def autocommits(connection: sa.Connection) -> bool:
-    """Whether each statement takes effect by itself."""
+    """Whether the next statement takes effect by itself."""
+    if at_autocommit(connection):
+        return True
+    # SQLite's driver begins nothing by itself if it was told so, and nobody else has.
+    dbapi: Any = connection.connection.dbapi_connection
+    return begins_nothing(connection) and dbapi.isolation_level is None
+
+
+def at_autocommit(connection: sa.Connection) -> bool:
+    """Whether the connection is at the level AUTOCOMMIT, so that SQLAlchemy's commits do nothing."""
     option = connection.get_execution_options().get("isolation_level")
     if option is not None:
         return str(option).upper() == "AUTOCOMMIT"
