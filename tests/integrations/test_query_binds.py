@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from integrations import library
-from integrations.library import Author, Base, Book
+from integrations import orm_library as library
+from integrations.orm_library import Author, Base, Book
 from sqlalchemy.orm import Session, selectinload, sessionmaker
 
 from cachewright import Cache
@@ -207,3 +207,18 @@ def test_a_snapshot_that_was_taken_to_read_the_catalogue_is_old(tenants: sa.Engi
         assert session.scalar(NAME, **ON) == "public"
     knowledge.read = read  # type: ignore[method-assign]
     assert name(sessions) == "Lagerlöf"
+
+
+def test_search_paths_that_drivers_are_told_are_told_apart(
+    postgresql: str, tenants: sa.Engine
+) -> None:
+    """The address of the two engines is the same."""
+    cache, found = Cache(), []
+    for schema in ("tenant_a", "tenant_b", "tenant_a"):
+        engine = sa.create_engine(postgresql, connect_args={"options": f"-csearch_path={schema}"})
+        sessions = sessionmaker(engine)
+        QueryCache(cache).attach(sessions)
+        found.append(name(sessions))
+        engine.dispose()
+    assert found == ["tenant_a", "tenant_b", "tenant_a"]
+    assert cache.stats().loads == 2

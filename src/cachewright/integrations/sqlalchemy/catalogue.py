@@ -40,6 +40,7 @@ _COLLATED = {
     " ON l.oid = a.attcollation WHERE NOT l.collisdeterministic AND c.relkind = 'r'",
     "sqlite": "SELECT NULL, name, NULL FROM sqlite_master WHERE type = 'table' AND sql LIKE '%collate%'",
 }
+_WHO_ASKS = "SELECT current_schemas(false), current_user::text, current_setting('TimeZone')"
 _REPLACING = {
     "sqlite": "SELECT NULL, name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%on%conflict%replace%'",
 }
@@ -68,6 +69,8 @@ class DatabaseCatalogue:
         """Of each table by its name in tags: the type of each column."""
         self.places: dict[str, tuple[str, str | None]] = {}
         """Its name and schema as statements need them."""
+        self.asking: list[Any] = []
+        """What its connections are told beside the address, by which results differ: the user, the time zone, the search path."""
         self._also = {name.lower(): [each.lower() for each in to] for name, to in also.items()}
         self._tracked = {name.lower(): list(sets) for name, sets in tracked.items()}
         self._default = DEFAULT_SCHEMAS.get(dialect.name)
@@ -115,7 +118,7 @@ class DatabaseCatalogue:
         except BaseException:
             self.stale = True
             raise
-        self._own, self._path = fresh._own, fresh._path
+        self._own, self._path, self.asking = fresh._own, fresh._path, fresh.asking
         self._relations, self.types, self.places = fresh._relations, fresh.types, fresh.places
         self.version += 1
 
@@ -125,8 +128,9 @@ class DatabaseCatalogue:
         self._own = inspector.default_schema_name if postgres else None
         schemas: list[str | None] = [None]
         if postgres:
-            path = connection.exec_driver_sql("SELECT current_schemas(false)").scalar()
+            path, *self.asking = connection.exec_driver_sql(_WHO_ASKS).one()
             self._path = list(path or ())
+            self.asking.append(self._path)
             names = inspector.get_schema_names()
             schemas = [each for each in names if not each.startswith(("pg_", "information_schema"))]
         special = self._special(connection)

@@ -148,6 +148,13 @@ class Observer:
             meaning = knowledge.analyse(statement)
         return meaning
 
+    def asking(self, connection: Callable[[], sa.Connection]) -> list[Any]:
+        """What connections of the engine are told beside its address. Asked of one of them, the first time, on PostgreSQL."""
+        catalogue = self.knowledge.catalogue
+        if catalogue.dialect == "postgres" and catalogue.version == 0:
+            self._read_catalogue(connection())
+        return catalogue.asking
+
     def _read_catalogue(self, connection: sa.Connection) -> None:
         self.of(connection).statements += 1  # a snapshot may have been taken for it
         with self.quietly(connection):

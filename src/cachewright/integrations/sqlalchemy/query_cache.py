@@ -122,7 +122,12 @@ class QueryCache:
             schemas = connected(session, target).get_execution_options().get(SCHEMAS)
         if schemas is not None:
             options[SCHEMAS] = schemas
-        found = self._found(database, state.statement, state.parameters, schemas)
+
+        def connection() -> sa.Connection:
+            return session.connection(bind_arguments=dict(bind))
+
+        asking = database.observer.asking(connection)
+        found = self._found(database, (state.statement, state.parameters), schemas, asking)
         if isinstance(found, str):
             return found
 
@@ -139,7 +144,7 @@ class QueryCache:
             *found,
             caching,
             about,
-            lambda: session.connection(bind_arguments=dict(bind)),
+            connection,
             execute,
         )
 
@@ -185,15 +190,16 @@ class QueryCache:
         return has_changes(state.session) or why_around(state.session, target, self.databases)
 
     def _found(
-        self, database: Database, statement: Any, parameters: Any, schemas: Any
+        self, database: Database, about: tuple[Any, Any], schemas: Any, asking: Sequence[Any]
     ) -> tuple[Plan, str] | str:
-        """The plan and the key of a statement, or why it has none."""
-        found = database.plans.find(statement, parameters, schemas)
+        """The plan and the key of a statement with parameters, or why it has none."""
+        found = database.plans.find(*about, schemas)
         if isinstance(found, str):
             return found
         plan, values = found
         try:
-            key = plan.key("" if self._scope is None else spell(self._scope()), values)
+            scope = "" if self._scope is None else spell(self._scope())
+            key = plan.key(f"{spell(asking)}:{scope}" if asking else scope, values)
         except InvalidKey as error:
             return f"a parameter has no spelling: {error}"
         return "the result could not be kept lately" if plan.is_left_alone(key) else (plan, key)
@@ -244,7 +250,8 @@ class QueryCache:
         if self.databases.is_unscoped(database):
             return UNSCOPED
         options = connection.get_execution_options()
-        found = self._found(database, statement, parameters, options.get(SCHEMAS))
+        asking = database.observer.asking(lambda: connection)
+        found = self._found(database, (statement, parameters), options.get(SCHEMAS), asking)
         if isinstance(found, str):
             return found
 
