@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -191,3 +192,39 @@ def test_a_temporary_table_of_select_into_is_in_the_way_of_a_table(postgresql_al
             own.commit()
         assert found == [(5,)]
         assert asked(sessions, question) == [(1,)]
+
+
+class Shade(enum.Enum):
+    """What the database keeps as text."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+def test_processes_with_and_without_a_mapping_tell_matches_apart_alike(sqlite: str) -> None:
+    metadata = sa.MetaData()
+    paints = sa.Table(
+        "paints",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("shade", sa.Enum(Shade), index=True),
+    )
+    plain, mapped = sa.create_engine(sqlite), sa.create_engine(sqlite)
+    metadata.create_all(plain)
+    cache, sessions = Cache(), [sessionmaker(plain), sessionmaker(mapped)]
+    for each in sessions:
+        QueryCache(cache).attach(each)
+    raw = sa.text("SELECT id FROM paints WHERE shade = 'BLUE'")
+    own = sa.select(paints.c.id).where(paints.c.shade == Shade.RED)
+    assert asked(sessions[0], raw) == asked(sessions[1], own) == []
+    with sessions[1].begin() as session:
+        session.execute(paints.insert().values(id=1, shade=Shade.BLUE))
+    assert asked(sessions[0], raw) == [(1,)]
+    with sessions[0].begin() as session:
+        session.execute(sa.text("UPDATE paints SET shade = 'RED' WHERE id = 1"))
+    assert (asked(sessions[0], raw), asked(sessions[1], own)) == ([], [(1,)])
+    with sessions[1].begin() as session:
+        session.execute(paints.update().where(paints.c.id == 1).values(shade=Shade.BLUE))
+    assert (asked(sessions[0], raw), asked(sessions[1], own)) == ([(1,)], [])
+    plain.dispose()
+    mapped.dispose()

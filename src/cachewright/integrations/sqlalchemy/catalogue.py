@@ -233,7 +233,8 @@ class DatabaseCatalogue:
             why = "a partition, a heir, a foreign table, or a table with policies for its rows"
             self._relations[name] = Opaque(name, why)
             return
-        kinds = self._kinds(name, described, special["collated"])
+        key_names = tuple(key["constrained_columns"])
+        kinds, foreign = self._kinds(name, described, special["collated"], key_names)
         triggers = name in special["triggers"]
         declared = self._also.get(name)
         effects: list[Effect] | None = [("update", each) for each in declared or []]
@@ -243,30 +244,36 @@ class DatabaseCatalogue:
         self._relations[name] = Table(
             name,
             kinds,
-            tuple(key["constrained_columns"]),
+            key_names,
             list(dict.fromkeys(names for names in sets if names)),
             dict.fromkeys(verbs, effects) if triggers or declared else {},
             rewrites=triggers,
+            complete=not any(foreign & set(names) for names in sets),
         )
 
     def _kinds(
-        self, name: str, described: Sequence[Any], loose: set[str]
-    ) -> dict[str, type | None]:
-        """The exact kinds of a table's columns; its types are noted on the way."""
+        self, name: str, described: Sequence[Any], loose: set[str], key: Sequence[str]
+    ) -> tuple[dict[str, type | None], set[str]]:
+        """The exact kinds of a table's columns, and those that a process without its mapping would take for something else.
+
+        What the database says counts, so that all processes tell matches apart alike. The mapping has a say of keys alone,
+        because rows go by the names that other doors give them. Types are noted on the way.
+        """
         mapped = self._mapped.get(name)
         types = {c["name"]: c["type"] for c in described}
         kinds = {column: exact_kind(of, self.dialect) for column, of in types.items()}
+        plain = dict(kinds)
         if mapped is not None:
-            own = {c.name: c.type for c in mapped.columns if c.name in types}
-            kinds |= {c: _agreed(kinds[c], exact_kind(of, self.dialect)) for c, of in own.items()}
-            types |= own
+            for of in [c for c in mapped.columns if c.name in key]:
+                kinds[of.name] = _agreed(plain[of.name], exact_kind(of.type, self.dialect))
+                types[of.name] = of.type
         for each in described:
             column = each["name"]
             # What the database computes changes with columns that a statement does not name.
             if {name, f"{name}.{column}"} & loose or each.get("computed"):
-                kinds[column] = None
+                kinds[column] = plain[column] = None
         self.types[name] = types
-        return kinds
+        return kinds, {column for column in kinds if kinds[column] is not plain[column]}
 
     def _add_effects(self, also: Mapping[str, Mapping[Verb, Sequence[Effect]]]) -> None:
         for name, verbs in also.items():
@@ -278,7 +285,13 @@ class DatabaseCatalogue:
                 known = whole.get(verb, [])
                 whole[verb] = None if known is None else [*known, *effects]
             self._relations[name] = Table(
-                found.name, found.columns, found.key, found.tracked, whole, found.rewrites
+                found.name,
+                found.columns,
+                found.key,
+                found.tracked,
+                whole,
+                found.rewrites,
+                found.complete,
             )
 
 
