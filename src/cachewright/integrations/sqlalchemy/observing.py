@@ -123,7 +123,6 @@ class Observer:
         observed = self.of(connection)
         if connection in _quiet:
             return
-        observed.statements += 1
         self._settle(connection, observed)
         sets = sets_of(parameters)
         if observed.listener is not None:
@@ -131,6 +130,7 @@ class Observer:
         if in_batches(context):
             statement, sets = context.compiled.string, own_sets(context)
         meaning = self.meaning(statement, connection)
+        observed.statements += not _takes_no_snapshot(meaning, connection)
         if isinstance(meaning, Writes):
             self._write(connection, observed, (statement, meaning, sets), context)
         elif isinstance(meaning, Refused):
@@ -156,7 +156,8 @@ class Observer:
         return catalogue.asking
 
     def _read_catalogue(self, connection: sa.Connection) -> None:
-        self.of(connection).statements += 1  # a snapshot may have been taken for it
+        # Unless nothing has begun, the transaction's snapshot may be taken for it.
+        self.of(connection).statements += not begins_nothing(connection)
         with self.quietly(connection):
             self.knowledge.read(connection)
 
@@ -302,6 +303,12 @@ class Observer:
             return "the transaction has written"
         first = observed.seen_from_start and observed.statements == 0
         return why_old(connection, self.quietly, first=first)
+
+
+def _takes_no_snapshot(meaning: Statement, connection: sa.Connection) -> bool:
+    """Whether it is SQLite's BEGIN, which users send for its driver: the first read after it takes the snapshot."""
+    control = meaning.control if isinstance(meaning, Refused) else None
+    return control == "begin" and connection.dialect.name == "sqlite"
 
 
 def _refuse_twophase(connection: sa.Connection, xid: Any) -> None:  # noqa: ARG001
