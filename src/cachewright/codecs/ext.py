@@ -59,7 +59,7 @@ def lower(value: Any, depth: int = 0, objects: Objects | None = None) -> Any:
 
 def _object(value: Any, depth: int, objects: Objects | None) -> Ext:
     if isinstance(value, UUID) and type(value).__module__.startswith("asyncpg."):
-        return Ext(10, value.bytes)  # what that driver makes of the column, a UUID in all but its class
+        return Ext(10, value.bytes)  # a UUID in all but its class
     apart = None if objects is None else objects.taken_apart(value)
     if apart is None:
         kind = type(value)
