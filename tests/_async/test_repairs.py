@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from _async.steps import AsyncSource, until, until_read
 
-from cachewright import MISSING, AsyncCache
+from cachewright import MISSING, AsyncCache, Policy, Timeouts
 from cachewright._async.redis import AsyncRedisStore
 from cachewright.core.tags import NAMESPACE
 from cachewright.embedded import EmbeddedServer
@@ -17,13 +17,18 @@ from cachewright.redis.repairs import Pending
 from cachewright.testing import RecordingListener
 from rig.proxy import FaultProxy
 
+PATIENT = Policy(timeouts=Timeouts(call=2.0, connect=2.0))
+"""A read that a busy machine lets run out of time asks the source, and shows nothing."""
+
 
 async def value_read_back_after_an_invalidation_that_did_not_arrive(
     server: EmbeddedServer, namespace: str, what: dict[str, Any]
 ) -> tuple[str, str]:
     source, events = AsyncSource("old"), RecordingListener()
     with FaultProxy(server.url) as proxy:
-        async with AsyncCache(proxy.url, namespace=namespace, listeners=[events]) as cache:
+        async with AsyncCache(
+            proxy.url, namespace=namespace, listeners=[events], policy=PATIENT
+        ) as cache:
             assert await cache.get_or_load("k", source.load, tags=["row"]) == "old"
             proxy.refuse()
             proxy.cut()

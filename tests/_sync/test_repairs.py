@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from _sync.steps import Source, until, until_read
 
-from cachewright import MISSING, Cache
+from cachewright import MISSING, Cache, Policy, Timeouts
 from cachewright._sync.redis import RedisStore
 from cachewright.core.tags import NAMESPACE
 from cachewright.embedded import EmbeddedServer
@@ -17,13 +17,18 @@ from cachewright.redis.repairs import Pending
 from cachewright.testing import RecordingListener
 from rig.proxy import FaultProxy
 
+PATIENT = Policy(timeouts=Timeouts(call=2.0, connect=2.0))
+"""A read that a busy machine lets run out of time asks the source, and shows nothing."""
+
 
 def value_read_back_after_an_invalidation_that_did_not_arrive(
     server: EmbeddedServer, namespace: str, what: dict[str, Any]
 ) -> tuple[str, str]:
     source, events = Source("old"), RecordingListener()
     with FaultProxy(server.url) as proxy:
-        with Cache(proxy.url, namespace=namespace, listeners=[events]) as cache:
+        with Cache(
+            proxy.url, namespace=namespace, listeners=[events], policy=PATIENT
+        ) as cache:
             assert cache.get_or_load("k", source.load, tags=["row"]) == "old"
             proxy.refuse()
             proxy.cut()
