@@ -18,7 +18,7 @@ LEFT JOIN information_schema.views v ON v.table_schema = t.table_schema AND v.ta
 WHERE t.table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')
 """
 _COLUMNS = """
-SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns WHERE table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')
+SELECT table_schema, table_name, column_name, data_type, COALESCE(generation_expression, '') <> '' FROM information_schema.columns WHERE table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')
 ORDER BY table_schema, table_name, ordinal_position
 """
 _INDEXES = """
@@ -55,8 +55,9 @@ def introspect() -> Conversation:
         "path": [database] if database else [],
         "relations": [_relation(row) for row in relations],
         "columns": [
-            [_called(schema, table), name, "int" if kind in _INTEGERS else None]
-            for schema, table, name, kind in columns
+            # What is computed changes with columns that a statement does not name.
+            [_called(schema, table), name, "int" if kind in _INTEGERS and not computed else None]
+            for schema, table, name, kind, computed in columns
         ],
         "keys": keys,
         "sets": sets,

@@ -28,7 +28,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN
 _COLUMNS = """
 SELECT c.oid::bigint, a.attname::text,
        CASE WHEN t.typtype = 'e' THEN 'enum' WHEN t.typtype = 'b' AND tn.nspname = 'pg_catalog' THEN t.typname::text END,
-       COALESCE(l.collisdeterministic, true)
+       COALESCE(l.collisdeterministic, true), a.attgenerated <> ''
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
 JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
 LEFT JOIN pg_collation l ON l.oid = a.attcollation
@@ -77,7 +77,11 @@ def introspect() -> Conversation:
     found: Schema = {
         "path": list(path),
         "relations": [list(row) for row in relations],
-        "columns": [[oid, name, _kind(kind, exact)] for oid, name, kind, exact in columns],
+        "columns": [
+            # What is computed changes with columns that a statement does not name.
+            [oid, name, None if computed else _kind(kind, exact)]
+            for oid, name, kind, exact, computed in columns
+        ],
         "keys": [[oid, list(names)] for oid, primary, names in indexes if primary and names],
         "sets": [[oid, list(names)] for oid, primary, names in indexes if not primary and names]
         + [[row[0], list(row[4])] for row in foreign_keys],

@@ -19,7 +19,7 @@ _RELATIONS = r"""
 SELECT name, type, sql FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
 """
 _COLUMNS = r"""
-SELECT t.name, c.name, c.type, c.pk FROM sqlite_master AS t, pragma_table_xinfo(t.name) AS c
+SELECT t.name, c.name, c.type, c.pk, c.hidden FROM sqlite_master AS t, pragma_table_xinfo(t.name) AS c
 WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\_%' ESCAPE '\'
 """
 _INDEXES = r"""
@@ -45,15 +45,16 @@ def introspect() -> Conversation:
     triggers = yield _TRIGGERS
     collated = {name for name, kind, sql in relations if "COLLATE" in (sql or "").upper()}
     keys: dict[str, list[tuple[int, str]]] = {}
-    for table, name, _, place in columns:
+    for table, name, _, place, _ in columns:
         if place:
             keys.setdefault(table, []).append((place, name))
     found: Schema = {
         "path": ["main"],
         "relations": [_relation(*row) for row in relations],
         "columns": [
-            [table.lower(), name, _kind(type_, collated=table in collated)]
-            for table, name, type_, _ in columns
+            # What is computed (hidden) changes with columns that a statement does not name.
+            [table.lower(), name, None if hidden else _kind(type_, collated=table in collated)]
+            for table, name, type_, _, hidden in columns
         ],
         "keys": [
             [table.lower(), [name for _, name in sorted(those)]] for table, those in keys.items()
@@ -84,6 +85,8 @@ def _kind(declared: str, *, collated: bool) -> str | None:
         return "bool"
     if "INT" in name:
         return "int"
+    if name == "DATE":
+        return "date"
     fixed = name.startswith(("CHAR", "NCHAR", "NATIVE"))
     text = not fixed and any(word in name for word in ("VARCHAR", "CLOB", "TEXT", "VARYING"))
     return "str" if text and not collated else None
