@@ -105,7 +105,9 @@ class Effect:
         return [tag for table in sorted(self.writes.tables) for tag in unnamed_write(table)]
 
     def without_new_rows(self, tags: list[str]) -> list[str]:
-        """The tags of an insert whose rows somebody is about to name."""
+        """The tags of an insert whose rows somebody is about to name; a constraint may remove others, which nobody does."""
+        if self.writes is not None and self.inserts in self.writes.effects:
+            return tags
         return [tag for tag in tags if tag != rows_tag(str(self.inserts))]
 
     def _divided(self, params: Any) -> list[Any]:
