@@ -1,13 +1,12 @@
-"""What the analysis of statements must know of a database: what that says of itself, and what models say of columns.
+"""What the analysis of statements must know of a database: what that says of itself, and what models say of keys.
 
 What must not be here: questions to the database (`inspecting`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -18,44 +17,25 @@ from cachewright.sql import Catalogue, Relation, Table
 from cachewright.sql.relations import Verb
 
 VERBS: tuple[Verb, ...] = ("insert", "update", "delete")
-_EXACT: Sequence[tuple[str, type]] = (
-    ("bigint", int),
-    ("integer", int),
-    ("int", int),
-    ("smallint", int),
-    ("serial", int),
-    ("bigserial", int),
-    ("smallserial", int),
-    ("bool", bool),
-    ("boolean", bool),
-    ("uuid", UUID),
-    ("date", date),
-)
-_TEXT = ("varchar", "character varying", "text")
-_TEXT_IS_EXACT = ("postgresql", "sqlite")
-"""Where text is compared by its characters unless a column has a collation of its own; MySQL folds case."""
 
 
 class ModelCatalogue:
     """The tables of all models, as one database alias has them, and what else that database holds.
 
-    `seen`: what the database says of its relations. Its views, triggers and cascades hold; models know their columns
-    better. `writes`: table → tables that a write to it also writes, where only the application knows.
+    `seen`: what the database says of its relations, which holds, so that all processes and doors tell rows and matches
+    apart alike; models only say which keys are UUIDs that the database keeps as text. `writes`: table → tables that a write to
+    it also writes, where only the application knows.
     """
 
-    def __init__(
-        self, connection: Any, seen: Catalogue, writes: Mapping[str, Iterable[str]]
-    ) -> None:
+    def __init__(self, seen: Catalogue, writes: Mapping[str, Iterable[str]]) -> None:
         self.version = 0
-        self._vendor = connection.vendor
-        self._connection = connection
         self._seen = seen
         self._writes = {name.lower(): list(also) for name, also in writes.items()}
         self._models: dict[str, Any] = {}
         self._known: set[Any] = set()
 
     def relation(self, name: str, schema: str | None = None) -> Relation | None:
-        """A table with what its model knows, or what the database says of the name."""
+        """A table with what its model knows of its key, or what the database says of the name."""
         found = self._seen.relation(name, schema)
         if not isinstance(found, Table):
             return found
@@ -77,11 +57,17 @@ class ModelCatalogue:
         return self._models.get(name)
 
     def _with_model(self, table: Table, model: Any) -> Table:
-        meta = model._meta
-        kinds = {f.column: self._kind(f) for f in meta.local_concrete_fields if f.column}
-        known = {name: kind or kinds.get(name) for name, kind in table.columns.items()}
-        tracked = dict.fromkeys([*map(tuple, table.tracked), *tracked_sets(meta)])
-        return replace(table, columns=known, tracked=list(tracked))
+        """Keys that hold UUIDs: in whatever type the database keeps them, their text has one form.
+
+        Whoever does not have the model takes such a column for something else: no set with it may count.
+        """
+        local = {field.column: field for field in model._meta.local_concrete_fields}
+        keys = [n for n in table.key if n in local and table.columns.get(n) is None]
+        own = {name for name in keys if _kind(local[name]) is UUID}
+        complete = table.complete and not any(own & set(names) for names in table.tracked)
+        return replace(
+            table, columns={**table.columns, **dict.fromkeys(own, UUID)}, complete=complete
+        )
 
     def _declared(self, table: Table) -> Table:
         others = self._writes.get(table.name, ())
@@ -90,29 +76,9 @@ class ModelCatalogue:
         more = [(verb, table_name(other)) for other in others for verb in VERBS]
         return replace(table, also={verb: [*(table.also.get(verb) or ()), *more] for verb in VERBS})
 
-    def _kind(self, field: Any) -> type | None:
-        """The Python type of a column with exact equality."""
-        if getattr(field, "generated", False):
-            return None
-        declared = (field.db_type(self._connection) or "").lower()
-        if field.get_internal_type() == "UUIDField":
-            return UUID  # where the database has no such type, Django writes 32 hexadecimal digits
-        if declared.startswith(_TEXT):
-            exact = self._vendor in _TEXT_IS_EXACT and not getattr(field, "db_collation", None)
-            return str if exact else None
-        kind = declared.split("(")[0].split(" ")[0]
-        return dict(_EXACT).get(kind)
 
-
-def tracked_sets(meta: Any) -> list[tuple[str, ...]]:
-    """The sets of columns whose equalities get tags of their own: foreign keys, unique ones, indexes."""
-    local = meta.local_concrete_fields
-    single = [(f.column,) for f in local if f.unique or f.db_index or f.remote_field is not None]
-    named = [tuple(names) for names in meta.unique_together]
-    named += [
-        tuple(name.lstrip("-") for name in each.fields)
-        for each in (*meta.indexes, *meta.constraints)
-        if getattr(each, "fields", ()) and not getattr(each, "condition", None)
-    ]
-    columns = (tuple(meta.get_field(name).column for name in names) for names in named)
-    return [*single, *(names for names in columns if all(names))]
+def _kind(field: Any) -> type | None:
+    """What the key of a model holds, as far as that is known of the field."""
+    while field.remote_field is not None:
+        field = field.target_field
+    return UUID if field.get_internal_type() == "UUIDField" else None

@@ -95,11 +95,11 @@ class Databases:
             known.until = monotonic() + STRUCTURE
             return known
         self.structure += 1
-        known = self._known[connection.alias] = self._new(connection, dialect, schema)
+        known = self._known[connection.alias] = self._new(dialect, schema)
         return known
 
-    def _new(self, connection: Any, dialect: str, schema: Any) -> _Known:
-        catalogue = ModelCatalogue(connection, seen(schema, dialect, self._writes), self._writes)
+    def _new(self, dialect: str, schema: Any) -> _Known:
+        catalogue = ModelCatalogue(seen(schema, dialect, self._writes), self._writes)
         pure = _PURE.get(dialect, frozenset())
         # Django writes every dialect's parameters so, and turns them into the driver's own afterwards.
         analyser = Analyser(dialect, catalogue, paramstyle="format", pure=pure)
