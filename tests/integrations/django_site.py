@@ -76,7 +76,7 @@ class Databases:
     def use(self, engine: dict[str, Any], alias: str = "default") -> Iterator[Any]:
         """The empty tables of the library under an alias."""
         before = connections.settings.get(alias)
-        self._set(alias, connections.configure_settings({"default": {}, alias: engine})[alias])
+        self.reset(alias, connections.configure_settings({"default": {}, alias: engine})[alias])
         connection = connections[alias]
         models = list(apps.get_app_config("library").get_models(include_auto_created=True))
         models = [model for model in models if model._meta.managed]
@@ -95,10 +95,11 @@ class Databases:
             )
             connection.ops.execute_sql_flush(flush)
             connection.close()
-            self._set(alias, before)
+            self.reset(alias, before)
 
     @staticmethod
-    def _set(alias: str, settings: Any) -> None:
+    def reset(alias: str, settings: Any) -> None:
+        """Other settings for an alias, from the next connection on; None takes it away."""
         forget(alias)
         if settings is None:
             del connections.settings[alias]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, models
+from django.db import connection, connections, models
 from django.db.models.functions import Now
 from django.test.utils import override_settings
 from integrations import django_site
@@ -135,6 +135,45 @@ def test_defect_83_a_session_with_settings_of_its_own_is_not_served_from_the_cac
             cursor.execute("DROP SCHEMA tenant CASCADE")
     connection.close()
     assert titles() == ["One"]
+
+
+@contextmanager
+def told_more(options: dict[str, Any]) -> Iterator[None]:
+    """As in a process whose settings give the same database these options too."""
+    before = connections.settings["default"]
+    django_site.databases.reset("default", {**before, "OPTIONS": {**before["OPTIONS"], **options}})
+    try:
+        yield
+    finally:
+        django_site.databases.reset("default", before)
+
+
+@pytest.mark.parametrize("by", ["the options of the alias", "the role"])
+def test_processes_with_another_search_path_are_kept_apart(library: Any, by: str) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("sessions of this database have no schemas and roles")
+    Book.objects.create(pk=1, title="One")
+
+    def shown() -> Any:
+        return [each.title for each in Book.objects.cached()], ModelCache(Book).get(1, None) is None
+
+    def run(sql: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+
+    run("CREATE SCHEMA tenant CREATE TABLE library_book (LIKE public.library_book)")
+    options = {"options": "-c search_path=tenant,public"} if by != "the role" else {}
+    try:
+        with Cache() as cache:
+            with QueryCache(cache):
+                assert shown() == (["One"], False)
+            if not options:
+                run("ALTER ROLE CURRENT_USER SET search_path = tenant, public")
+            with told_more(options), QueryCache(cache):
+                assert shown() == ([], True)
+    finally:
+        run("ALTER ROLE CURRENT_USER RESET search_path")
+        run("DROP SCHEMA tenant CASCADE")
 
 
 def test_a_scope_keeps_tenants_apart_in_one_cache(library: Any) -> None:

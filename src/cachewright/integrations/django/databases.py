@@ -33,6 +33,9 @@ _PURE = {"sqlite": frozenset(_OF_SQLITE.split())}
 """What Django itself defines in SQLite, and gives the same for the same arguments."""
 
 
+_TOLD = ("options", "service", "assume_role", "init_command", "sql_mode")
+"""Options of a database by which the results of a query may differ. Of the others, such as time limits, they do not."""
+
 STRUCTURE = 300.0
 """Seconds after which a database is asked once more what it holds: other processes may have changed that."""
 
@@ -65,6 +68,21 @@ class Databases:
         if isinstance(found, Reads):
             return found
         return found.reason if isinstance(found, Refused) else "it writes"
+
+    def where(self, alias: str) -> tuple[str, ...]:
+        """What tells the database of an alias from others as its connections see it: its place, who asks, what they are told."""
+        settings = connections[alias].settings_dict
+        options = settings.get("OPTIONS") or {}
+        known = self._of(connections[alias])
+        place = [settings.get(name) for name in ("NAME", "HOST", "PORT", "USER", "TIME_ZONE")]
+        told = [options.get(name) for name in _TOLD]
+        path = [] if known is None else known.schema["path"]
+        return (
+            alias,
+            connections[alias].vendor,
+            *(str(part or "") for part in (*place, *told)),
+            *path,
+        )
 
     def table(self, alias: str, model: Any) -> Table | None:
         """What tags call the table of a model, and of which columns equality is exact."""

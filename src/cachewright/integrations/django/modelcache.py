@@ -16,13 +16,14 @@ from cachewright.core.policy import Seconds
 from cachewright.core.reads import Tags
 from cachewright.core.tags import row_tag, rows_tag, table_tag
 from cachewright.errors import ConfigurationError
+from cachewright.integrations.django.databases import Databases
 from cachewright.integrations.django.instances import maker_of
 from cachewright.integrations.django.keys import head_of, plain
 from cachewright.integrations.django.queries import QueryCache, Standing, attached
 from cachewright.integrations.django.queryset import cached
 from cachewright.integrations.django.replay import CONVERTED, Value, as_value, converted, rows_in
 from cachewright.integrations.django.rules import Rule, call_rule
-from cachewright.sql import COARSE, Table
+from cachewright.sql import COARSE
 from cachewright.types import ABSENT, MISSING
 
 CHUNK = 500
@@ -32,11 +33,11 @@ CHUNK = 500
 class Columns:
     """How rows of one model in one database are asked for, and made into instances."""
 
-    def __init__(self, model: Any, alias: str, table: Table | None) -> None:
+    def __init__(self, model: Any, alias: str, databases: Databases) -> None:
         connection = connections[alias]
         self.model = model
         self.alias = alias
-        self.table = table
+        self.table = databases.table(alias, model)
         self.rows = model._base_manager.using(alias)
         query = self.rows.all().query
         compiler = query.get_compiler(using=alias)
@@ -48,11 +49,8 @@ class Columns:
         self.pk = model._meta.pk
         self._place = self.names.index(self.pk.attname)
         kinds = [str(each.target.db_type(connection)) for each in selected]
-        where = [str(connection.settings_dict.get(name) or "") for name in ("NAME", "HOST", "PORT")]
         # The columns are in it, so that rows of another version of the model are none of this one.
-        self.head = head_of(
-            alias, connection.vendor, *where, model._meta.db_table, *self.names, *kinds
-        )
+        self.head = head_of(*databases.where(alias), model._meta.db_table, *self.names, *kinds)
 
     def fetch(self, keys: Sequence[Any]) -> dict[Any, Value]:
         """The rows there are, by key."""
@@ -199,8 +197,7 @@ class ModelCache:
     def _of(self, cache: QueryCache, alias: str) -> Columns:
         columns = self._columns.get(alias)
         if columns is None:
-            table = cache.databases.table(alias, self._model)
-            columns = self._columns[alias] = Columns(self._model, alias, table)
+            columns = self._columns[alias] = Columns(self._model, alias, cache.databases)
         return columns
 
     @staticmethod

@@ -249,11 +249,8 @@ class QueryCache:
         return key_of(head, params)
 
     def _learn(self, alias: str, sql: str) -> Known:
-        settings = connections[alias].settings_dict
-        where = [str(settings.get(name) or "") for name in ("NAME", "HOST", "PORT")]
-        known = Known(
-            head_of(alias, connections[alias].vendor, *where, sql), self.databases.reads(alias, sql)
-        )
+        reads = self.databases.reads(alias, sql)
+        known = Known(head_of(*self.databases.where(alias), sql), reads)
         if len(self._known) >= MAX_TEXTS:
             self._known.clear()
         self._known[alias, sql] = known
