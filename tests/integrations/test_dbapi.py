@@ -64,6 +64,32 @@ async def test_a_result_knows_its_columns_and_cannot_be_changed(raw: Raw) -> Non
         hash(found)
 
 
+async def test_nobody_changes_what_others_get(raw: Raw) -> None:
+    if raw.dialect != "postgresql":
+        pytest.skip("its driver gives out nothing that could be changed")
+    connection = await raw.connect(autocommit=True)
+    sql = """SELECT id, '{"a": [1]}'::jsonb AS doc, ARRAY[id] AS list FROM users ORDER BY id"""
+
+    async def asked() -> Any:
+        return await now(raw.queries.cached_query(sql, None, connection))
+
+    for _ in range(2):
+        found = await asked()
+        found[0][1]["a"].append(2)
+        found[:1][0][2].append(3)
+        found.mappings()[0]["doc"].clear()
+        for row in found:
+            row[2].clear()
+        (
+            await now(raw.queries.cached_query("SELECT ARRAY[id] FROM users", None, connection))
+        ).scalar().append(9)
+        assert found == await asked() == [(1, {"a": [1]}, [1]), (2, {"a": [1]}, [2])]
+    assert (await now(raw.queries.cached_query("SELECT ARRAY[id] FROM users", None, connection)))[
+        0
+    ] == ([1],)
+    assert (raw.loads, raw.uncached) == (2, [])
+
+
 async def test_a_commit_ends_what_was_read_and_spares_other_rows(raw: Raw) -> None:
     here, there = await raw.connect(), await raw.connect(autocommit=True)
     for each in (1, 2):

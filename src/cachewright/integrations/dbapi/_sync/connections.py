@@ -12,7 +12,7 @@ from typing import Any
 from cachewright.errors import ConfigurationError
 from cachewright.integrations.dbapi import drivers, mysql, postgresql, sqlite
 from cachewright.integrations.dbapi.asking import Conversation, Rows
-from cachewright.integrations.dbapi.results import Result, kept
+from cachewright.integrations.dbapi.results import Result, read
 from cachewright.integrations.dbapi.sessions import Session, session_like
 
 CHUNK = 1000
@@ -29,10 +29,10 @@ def run(connection: Any, sql: str, params: Any = None) -> Result:
         else:
             cursor.execute(sql, params)
         if cursor.description is None:
-            return Result([[], []], cursor.rowcount)
-        found = kept((column[0] for column in cursor.description), ())
+            return Result(read((), ()), cursor.rowcount)
+        found = read((column[0] for column in cursor.description), ())
         while rows := list(cursor.fetchmany(CHUNK)):
-            found[1] += kept((), rows)[1]
+            found[1] += read((), rows)[1]
         return Result(found, cursor.rowcount)
     finally:
         cursor.close()
@@ -57,7 +57,7 @@ def run_many(connection: Any, sql: str, rows: Any) -> Result:
         cursor = cursor
     try:
         cursor.executemany(sql, rows)
-        return Result([[], []], cursor.rowcount)
+        return Result(read((), ()), cursor.rowcount)
     finally:
         cursor.close()
 

@@ -24,7 +24,7 @@ from cachewright.integrations.dbapi import drivers
 from cachewright.integrations.dbapi._sync import connections
 from cachewright.integrations.dbapi._sync.work import UnitOfWork, Works
 from cachewright.integrations.dbapi.keys import QueryKeys
-from cachewright.integrations.dbapi.results import Kept, Result
+from cachewright.integrations.dbapi.results import Kept, Result, kept
 from cachewright.integrations.dbapi.schema import Relations, Seen
 from cachewright.integrations.dbapi.sessions import Session, Sessions
 from cachewright.sql import (
@@ -151,8 +151,7 @@ class QueryCache:
         return (self._analysed(sql, _style(connection, params), connection, session))[0]
 
     def _load(self, sql: str, params: Any, connection: Any) -> Kept:
-        found = connections.run(connection, sql, params)
-        return [list(found.columns), list(map(list, found))]
+        return kept(connections.run(connection, sql, params))
 
     def _uncached(self, sql: str, params: Any, connection: Any, *, why: str) -> Result:
         self.cache.engine.tell("query_uncached", detail=why)
