@@ -14,6 +14,7 @@ from sqlalchemy.orm import sessionmaker
 
 from cachewright import Cache
 from cachewright.integrations.sqlalchemy import QueryCache
+from cachewright.testing import FakeClock
 
 METADATA = sa.MetaData()
 PEOPLE = sa.Table(
@@ -228,3 +229,105 @@ def test_processes_with_and_without_a_mapping_tell_matches_apart_alike(sqlite: s
     assert (asked(sessions[0], raw), asked(sessions[1], own)) == ([(1,)], [])
     plain.dispose()
     mapped.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_alone"])
+def test_a_view_that_another_process_makes_anew_is_noticed_in_time(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    clock = FakeClock()
+    address = request.getfixturevalue(kind)
+    ddl = (
+        "CREATE TABLE people (id integer PRIMARY KEY, name varchar(5))",
+        "CREATE VIEW anns AS SELECT id FROM people WHERE name = 'ann'",
+        "INSERT INTO people VALUES (1, 'ann'), (2, 'bob')",
+    )
+    question = sa.text("SELECT id FROM anns ORDER BY id")
+    other = sa.text("UPDATE others SET name = 'ann' WHERE id = 7")
+    elsewhere, here = sa.create_engine(address), sa.create_engine(address)
+    with elsewhere.begin() as connection:
+        for statement in ddl:
+            connection.exec_driver_sql(statement)
+    try:
+        cache = Cache(clock=clock)
+        sessions = sessionmaker(here)
+        QueryCache(cache, schema_ttl=20).attach(sessions)
+        assert asked(sessions, question) == [(1,)]
+        with elsewhere.begin() as connection:
+            connection.exec_driver_sql("DROP VIEW anns")
+            connection.exec_driver_sql(
+                "CREATE TABLE others (id integer PRIMARY KEY, name varchar(5))"
+            )
+            connection.exec_driver_sql("INSERT INTO others VALUES (7, 'cid')")
+            connection.exec_driver_sql(
+                "CREATE VIEW anns AS SELECT id FROM others WHERE name = 'ann'"
+            )
+        assert asked(sessions, question) == [(1,)], "nobody has told it"
+        clock.advance(20)
+        assert asked(sessions, question) == []
+        with sessions.begin() as session:
+            session.execute(other)
+        assert asked(sessions, question) == [(7,)]
+    finally:
+        with elsewhere.begin() as connection:
+            connection.exec_driver_sql("DROP VIEW anns")
+            connection.exec_driver_sql("DROP TABLE others")
+        elsewhere.dispose()
+        here.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_alone"])
+def test_two_processes_agree_on_a_cascade_that_one_of_them_made(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    clock = FakeClock()
+    engines = [sa.create_engine(request.getfixturevalue(kind)) for _ in range(2)]
+    cache, sessions = Cache(clock=clock), [sessionmaker(each) for each in engines]
+    if kind == "sqlite":
+        for each in engines:
+            sa.event.listen(each, "connect", lambda own, _: own.execute("PRAGMA foreign_keys = ON"))
+    child = "CREATE TABLE people (id integer PRIMARY KEY, parent integer{})"
+    cascade = " REFERENCES parents (id) ON DELETE CASCADE"
+    with engines[0].begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE parents (id integer PRIMARY KEY)")
+        connection.exec_driver_sql(child.format(""))
+    for each in sessions:
+        QueryCache(cache, schema_ttl=20).attach(each)
+    question = sa.text("SELECT id FROM people WHERE id = 1")
+    try:
+        assert [asked(each, question) for each in sessions] == [[], []]
+        with sessions[1].begin() as session:  # the other process knows both tables
+            session.execute(sa.text("DELETE FROM parents WHERE id = 5"))
+        with sessions[0].begin() as session:
+            session.execute(sa.text("DROP TABLE people"))
+            session.execute(sa.text(child.format(cascade)))
+            session.execute(sa.text("INSERT INTO parents VALUES (1)"))
+            session.execute(sa.text("INSERT INTO people VALUES (1, 1)"))
+        clock.advance(20)
+        assert asked(sessions[0], question) == [(1,)]
+        with sessions[1].begin() as session:
+            session.execute(sa.text("DELETE FROM parents WHERE id = 1"))
+        assert [asked(each, question) for each in sessions] == [[], []]
+    finally:
+        for engine in engines:
+            engine.dispose()
+
+
+def test_what_is_asked_again_and_is_the_same_leaves_the_results(sqlite: str) -> None:
+    clock, told = FakeClock(), []
+    engine = sa.create_engine(sqlite)
+    METADATA.create_all(engine)
+    cache = Cache(clock=clock, listeners=[told.append])
+    sessions = sessionmaker(engine)
+    QueryCache(cache, schema_ttl=60).attach(sessions)
+    question = sa.text(NAMED).bindparams(name="ann")
+    for _ in range(3):
+        assert asked(sessions, question) == []
+        asked(sessions, sa.select(PEOPLE.c.id))  # its mapping is known from now on
+        clock.advance(19)
+    clock.advance(3)
+    with sessions() as session:
+        session.execute(question, execution_options={"cache": 600})
+    loads = sum(event.kind == "load" for event in told)
+    engine.dispose()
+    assert loads == 3, "the two, and the one that had expired"

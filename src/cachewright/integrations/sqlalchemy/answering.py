@@ -92,8 +92,9 @@ class Answers:
     def tags(question: Question, connection: sa.Connection) -> Sequence[Any] | str:
         """What the result depends on, or why nobody can say."""
         caching = question.caching
+        schema = question.database.observer.schema
         if caching.reads is not None:
-            return [*caching.tags, *map(table_tag, caching.reads)]
+            return [schema, *caching.tags, *map(table_tag, caching.reads)]
         text, parameters = question.database.compiled(*question.about)
         meaning = question.database.observer.meaning(text, connection)
         if not isinstance(meaning, Reads):
@@ -101,7 +102,7 @@ class Answers:
         tags = meaning.tags(parameters)
         if tags is None:
             return meaning.why_not(parameters) or "its parameters do not allow it"
-        return [*caching.tags, *tags]
+        return [schema, *caching.tags, *tags]
 
     def _delayed(self, question: Question, delay: float) -> Frozen | None:
         """Served for `delay` seconds whatever is written; then compared with the stamps, and loaded if they moved."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -77,7 +78,10 @@ class DatabaseCatalogue:
         self._own: str | None = None
         self._path: list[str] = []
         self._mapped: dict[str, sa.Table] = {}
+        self._plain: dict[str, dict[str, type | None]] = {}
         self._relations: dict[str, Relation] = {}
+        self.seen: dict[str, Relation] = {}
+        """The same without what mappings say: it differs when the database holds something else."""
 
     def know(self, metadata: sa.MetaData) -> None:
         """Take the types of these tables."""
@@ -112,7 +116,7 @@ class DatabaseCatalogue:
         """Ask the database what it holds. Until that is known whole, others see what was known before."""
         self.stale = False  # first: a change of the structure meanwhile makes it stale again
         fresh = copy(self)
-        fresh._relations, fresh.types, fresh.places = {}, {}, {}
+        fresh._relations, fresh.types, fresh.places, fresh._plain = {}, {}, {}, {}
         try:
             fresh._read_all(connection)
         except BaseException:
@@ -120,6 +124,7 @@ class DatabaseCatalogue:
             raise
         self._own, self._path, self.asking = fresh._own, fresh._path, fresh.asking
         self._relations, self.types, self.places = fresh._relations, fresh.types, fresh.places
+        self.seen = fresh.seen
         self.version += 1
 
     def _read_all(self, connection: sa.Connection) -> None:
@@ -145,6 +150,12 @@ class DatabaseCatalogue:
             for verb in ("insert", "update"):
                 also.setdefault(name, {}).setdefault(verb, []).append(("delete", name))
         self._add_effects(also)
+        self.seen = {
+            name: replace(each, columns=self._plain[name], complete=True)
+            if isinstance(each, Table)
+            else each
+            for name, each in self._relations.items()
+        }
 
     def _special(self, connection: sa.Connection) -> dict[str, set[str]]:
         def names(query: str | None) -> set[str]:
@@ -272,7 +283,7 @@ class DatabaseCatalogue:
             # What the database computes changes with columns that a statement does not name.
             if {name, f"{name}.{column}"} & loose or each.get("computed"):
                 kinds[column] = plain[column] = None
-        self.types[name] = types
+        self.types[name], self._plain[name] = types, plain
         return kinds, {column for column in kinds if kinds[column] is not plain[column]}
 
     def _add_effects(self, also: Mapping[str, Mapping[Verb, Sequence[Effect]]]) -> None:

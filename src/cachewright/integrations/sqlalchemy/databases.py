@@ -81,9 +81,11 @@ class Databases:
         return known
 
     def _made(self, engine: sa.Engine) -> Database:
-        knowledge = Knowledge(engine, self.tell, **self._knows)
-        observer = Observer(engine, knowledge, self._marks)
-        plans = Plans(identity_of(engine, self._name), engine.dialect, knowledge.catalogue.know)
+        clock = self._cache.engine.monotonic
+        knowledge = Knowledge(engine, self.tell, clock=clock, **self._knows)
+        identity = identity_of(engine, self._name)
+        observer = Observer(engine, knowledge, self._marks, schema=("schema", identity))
+        plans = Plans(identity, engine.dialect, knowledge.catalogue.know)
         return Database(engine, observer, plans)
 
     def is_unscoped(self, database: Database) -> bool:

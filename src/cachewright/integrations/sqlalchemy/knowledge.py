@@ -6,12 +6,13 @@ What must not be here: events, sessions, results.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import sqlalchemy as sa
 
+from cachewright.core.policy import Seconds, seconds
 from cachewright.integrations.sqlalchemy.catalogue import DatabaseCatalogue
 from cachewright.integrations.sqlalchemy.marking import EVERYTHING
 from cachewright.sql import Analyser, Paramstyle, Statement, Writes, unnamed_write
@@ -31,8 +32,40 @@ _HARMLESS_SETTING = re.compile(
 )
 
 
+class Told(TypedDict, total=False):
+    """What a query cache is told of its databases: see `QueryCache`."""
+
+    also: Mapping[str, Iterable[str]] | None
+    tracked: Mapping[str, Iterable[Sequence[str]]] | None
+    pure: Collection[str]
+    images: bool
+    schema_ttl: Seconds
+
+
+def knows(
+    *,
+    also: Mapping[str, Iterable[str]] | None = None,
+    tracked: Mapping[str, Iterable[Sequence[str]]] | None = None,
+    pure: Collection[str] = (),
+    images: bool = True,
+    schema_ttl: Seconds = 300.0,
+) -> Mapping[str, Any]:
+    """The same with what holds where nothing is said, as `Knowledge` takes it. Raises `ConfigurationError`."""
+    ttl = seconds("schema_ttl", schema_ttl, zero=False)
+    return {
+        "also": also or {},
+        "tracked": tracked or {},
+        "pure": pure,
+        "images": images,
+        "ttl": ttl,
+    }
+
+
 class Knowledge:
-    """Of one engine. `tell(kind, detail)` is told what people should know."""
+    """Of one engine. `tell(kind, detail)` is told what people should know.
+
+    `ttl`: seconds of `clock` for which it is believed: other processes change what a database holds, and tell nobody.
+    """
 
     def __init__(
         self,
@@ -43,6 +76,8 @@ class Knowledge:
         also: Mapping[str, Iterable[str]],
         tracked: Mapping[str, Iterable[Sequence[str]]],
         images: bool,
+        ttl: float,
+        clock: Callable[[], float],
     ) -> None:
         self.dialect = engine.dialect
         self.tell = tell
@@ -51,16 +86,32 @@ class Knowledge:
         style = cast(Paramstyle, engine.dialect.paramstyle)
         self.analyse = Analyser(engine.dialect.name, self.catalogue, paramstyle=style, pure=pure)
         self._read_at = -LEAST_BETWEEN
+        self._ttl, self._clock = ttl, clock
+        self._until = 0.0
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the database was asked, and that is too long ago."""
+        return self.catalogue.version > 0 and self._clock() >= self._until
 
     def needs_reading(self, meaning: Statement) -> bool:
         """Whether the database should be asked again what it holds: a statement names what nobody knows."""
         why = getattr(meaning, "reason", None) or getattr(meaning, "everything", None) or ""
         return "the catalogue knows no" in why and monotonic() - self._read_at > LEAST_BETWEEN
 
-    def read(self, connection: sa.Connection) -> None:
-        """Ask the database what it holds."""
+    def read(self, connection: sa.Connection) -> bool:
+        """Ask the database what it holds; whether that is something else than was known before."""
         self._read_at = monotonic()
-        self.catalogue.read(connection)
+        self._until = self._clock() + self._ttl  # first, so that one asks and the others go on
+        catalogue, stale = self.catalogue, self.catalogue.stale
+        version, before = catalogue.version, catalogue.seen
+        try:
+            catalogue.read(connection)
+        except BaseException:
+            # What was known is not worse than it was. Statements that repair the transaction must not ask again.
+            self._until, catalogue.stale = self._clock(), stale
+            raise
+        return version > 0 and catalogue.seen != before
 
     def dirtied(self, meaning: Writes, sets: Sequence[Any]) -> Sequence[Any]:
         """What a write with these parameters makes wrong."""

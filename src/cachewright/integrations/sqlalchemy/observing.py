@@ -76,7 +76,9 @@ class Observed:
 class Observer:
     """The connections of one engine."""
 
-    def __init__(self, engine: sa.Engine, knowledge: Knowledge, marks: Marks) -> None:
+    def __init__(
+        self, engine: sa.Engine, knowledge: Knowledge, marks: Marks, *, schema: Any
+    ) -> None:
         if engine.dialect.name not in ("postgresql", "sqlite", "mysql", "mariadb"):
             raise ConfigurationError(
                 f"SQL of {engine.dialect.name} is not understood: writes to it could not be followed"
@@ -84,6 +86,8 @@ class Observer:
         self.knowledge = knowledge
         self.settings_changed = False
         """Whether some connection of the engine was told a setting that may change what queries mean."""
+        self.schema = schema
+        """The tag of all that was made from what the database is known to hold."""
         self._marks = marks
         self._connections: WeakKeyDictionary[sa.Connection, Observed] = WeakKeyDictionary()
         on = sa.event.listen
@@ -130,6 +134,9 @@ class Observer:
         if in_batches(context):
             statement, sets = context.compiled.string, own_sets(context)
         meaning = self.meaning(statement, connection)
+        if isinstance(meaning, Writes) and self.knowledge.outdated:
+            self._read_catalogue(connection)
+            meaning = self.meaning(statement, connection)
         observed.statements += not _takes_no_snapshot(meaning, connection)
         if isinstance(meaning, Writes):
             self._write(connection, observed, (statement, meaning, sets), context)
@@ -149,9 +156,13 @@ class Observer:
         return meaning
 
     def asking(self, connection: Callable[[], sa.Connection]) -> list[Any]:
-        """What connections of the engine are told beside its address. Asked of one of them, the first time, on PostgreSQL."""
+        """What connections of the engine are told beside its address. Asked of one of them, the first time, on PostgreSQL.
+
+        This is before the cache is asked: what is known for too long is asked anew, and what it misled falls.
+        """
         catalogue = self.knowledge.catalogue
-        if catalogue.dialect == "postgres" and catalogue.version == 0:
+        first = catalogue.dialect == "postgres" and catalogue.version == 0
+        if first or self.knowledge.outdated:
             self._read_catalogue(connection())
         return catalogue.asking
 
@@ -159,7 +170,11 @@ class Observer:
         # Unless nothing has begun, the transaction's snapshot may be taken for it.
         self.of(connection).statements += not begins_nothing(connection)
         with self.quietly(connection):
-            self.knowledge.read(connection)
+            differs = self.knowledge.read(connection)
+        if differs:
+            commit = self._marks.commit_of((), [self.schema])
+            done(commit.begin())
+            done(commit.end())
 
     @staticmethod
     @contextmanager

@@ -10,8 +10,8 @@ What must not be here: SQL, the building of results, what is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.orm import ORMExecuteState, Session
@@ -26,6 +26,7 @@ from cachewright.integrations.sqlalchemy.attaching import attach
 from cachewright.integrations.sqlalchemy.caching import OPTION, Caching, Said, cached, understood
 from cachewright.integrations.sqlalchemy.column_values import Unkeepable
 from cachewright.integrations.sqlalchemy.databases import Database, Databases
+from cachewright.integrations.sqlalchemy.knowledge import Told, knows
 from cachewright.integrations.sqlalchemy.plans import Plan
 from cachewright.integrations.sqlalchemy.query_loading import Apart
 from cachewright.integrations.sqlalchemy.sessions import connected, has_changes, why_around
@@ -46,7 +47,8 @@ class QueryCache:
     columns whose equalities get tags of their own. `pure`: functions in SQL that depend on their arguments alone.
     `images`: whether rows that a statement names are read before and after it, so that only what depended on them falls.
     `max_rows`: larger results are not kept. `strict`: a commit is refused when the cache's server cannot be told.
-    `limit`: seconds that the database may take to commit.
+    `limit`: seconds that the database may take to commit. `schema_ttl`: seconds for which it is believed what the database
+    holds; then it is asked again, and if views, keys or triggers were changed elsewhere, all results of it fall.
     """
 
     def __init__(
@@ -57,13 +59,10 @@ class QueryCache:
         rule: Rule | None = None,
         scope: Callable[[], Any] | None = None,
         database: str | None = None,
-        also: Mapping[str, Iterable[str]] | None = None,
-        tracked: Mapping[str, Iterable[Sequence[str]]] | None = None,
-        pure: Collection[str] = (),
-        images: bool = True,
         max_rows: int = 10_000,
         strict: bool = False,
         limit: Seconds = 30.0,
+        **told: Unpack[Told],
     ) -> None:
         if max_rows < 1:
             raise ConfigurationError("max_rows must be at least 1")
@@ -78,7 +77,7 @@ class QueryCache:
             scoped=scope is not None or _has_scope(cache),
             strict=strict,
             limit=limit,
-            knows={"pure": pure, "also": also or {}, "tracked": tracked or {}, "images": images},
+            knows=knows(**told),
         )
 
     def attach(self, target: Any) -> QueryCache:
