@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import warnings
@@ -50,7 +51,7 @@ def mariadb() -> Iterator[str]:
     if server is None or install is None:
         pytest.skip("needs a MariaDB server on this machine: mariadbd and mariadb-install-db")
     with tempfile.TemporaryDirectory(prefix="cachewright-my-") as place:
-        data, socket = Path(place) / "data", Path(place) / "my.sock"
+        data, door = Path(place) / "data", Path(place) / "my.sock"
         quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         base = [f"--basedir={Path(server).resolve().parent.parent}", f"--datadir={data}"]
         user = f"--user={getpass.getuser()}"
@@ -60,15 +61,23 @@ def mariadb() -> Iterator[str]:
             **quiet,
         )
         process = subprocess.Popen(
-            [server, "--no-defaults", *base, user, f"--socket={socket}", "--skip-networking"],
+            # Servers that shared a folder for temporary tables would delete each other's.
+            [server, "--no-defaults", *base, user, f"--socket={door}", f"--tmpdir={place}"]
+            + ["--skip-networking"],
             **quiet,
         )
         try:
-            eventually(socket.exists, within=30)
-            yield str(socket)
+            eventually(lambda: _answers(door), within=30)
+            yield str(door)
         finally:
             process.terminate()
             process.wait(30)
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket(socket.AF_UNIX) as one:
+        return one.connect_ex(str(path)) == 0
 
 
 DRIVERS = {

@@ -37,6 +37,7 @@ from cachewright.integrations.sqlalchemy.snapshots import (
     begins_nothing,
     why_old,
 )
+from cachewright.integrations.sqlalchemy.statements import MYSQL
 from cachewright.integrations.sqlalchemy.transactions import (
     done,
     enlist_connection,
@@ -167,10 +168,16 @@ class Observer:
         return catalogue.asking
 
     def _read_catalogue(self, connection: sa.Connection) -> None:
-        # Unless nothing has begun, the transaction's snapshot may be taken for it.
-        self.of(connection).statements += not begins_nothing(connection)
+        observed = self.of(connection)
+        untouched = observed.seen_from_start and not observed.statements
         with self.quietly(connection):
             differs = self.knowledge.read(connection)
+        if untouched and connection.dialect.name in MYSQL:
+            # At its default level the snapshot would be older than what is cached from now on. Nothing else was done
+            # in the transaction, and no setting there ends with one, so it may begin anew.
+            connection.dialect.do_rollback(connection.connection)
+        else:  # unless nothing has begun, the snapshot may have been taken for this
+            observed.statements += not begins_nothing(connection)
         if differs:
             commit = self._marks.commit_of((), [self.schema])
             done(commit.begin())
