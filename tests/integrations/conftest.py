@@ -60,10 +60,10 @@ def mariadb() -> Iterator[str]:
             check=True,
             **quiet,
         )
+        # Servers that shared a folder for temporary tables would delete each other's.
+        own = [f"--socket={door}", f"--tmpdir={place}", "--skip-networking"]
         process = subprocess.Popen(
-            # Servers that shared a folder for temporary tables would delete each other's.
-            [server, "--no-defaults", *base, user, f"--socket={door}", f"--tmpdir={place}"]
-            + ["--skip-networking"],
+            [server, "--no-defaults", *base, user, *own],
             **quiet,
         )
         try:
