@@ -144,6 +144,8 @@ async def pages(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
 if find_spec("django"):
     from integrations import django_site
 
+    from cachewright import Cache
+
     django_site.set_up()
 
     @pytest.fixture(params=["sqlite", "postgresql"])
@@ -160,6 +162,27 @@ if find_spec("django"):
     def library_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         """The SQLite database of this test process."""
         return tmp_path_factory.mktemp("library") / "library.db"
+
+    @pytest.fixture
+    def told() -> list[str]:
+        """The reasons that were told for not caching."""
+        return []
+
+    @pytest.fixture
+    def queries(library: Any, told: list[str]) -> Iterator[Any]:
+        """A query cache with a rule for authors; one author with one book."""
+        from integrations.library.models import Author, Book
+
+        from cachewright.integrations.django import QueryCache
+
+        def listen(event: Any) -> None:
+            if event.kind == "query_uncached":
+                told.append(event.detail)
+
+        rules = {"library.Author": 60}
+        with Cache(listeners=[listen]) as cache, QueryCache(cache, models=rules) as attached:
+            Book.objects.create(title="One", author=Author.objects.create(name="Ann"))
+            yield attached
 
     collect_ignore = []
 else:

@@ -5,28 +5,12 @@ What must not be here: tests.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-from integrations import orm_library as library
 from integrations.orm_library import Author, Book, Library, Loan, Tag, shelved
-from integrations.stores import Store, now
-
-
-@asynccontextmanager
-async def open_library(
-    store: Store, url: str | None = None, namespace: str = "queries", **options: Any
-) -> AsyncIterator[Library]:
-    await store.run(library.build)
-    found = Library(store, url, namespace, **options)
-    try:
-        yield found
-    finally:
-        await found.close()
-        await store.run(library.clear)
-
+from integrations.stores import now
 
 QUESTIONS: dict[str, Any] = {
     "titles": sa.select(Book.id, Book.title, Book.author_id).order_by(Book.id),

@@ -196,3 +196,17 @@ def shown(value: Any) -> Any:
         mapper = sa.inspect(type(value))
         return {each.key: getattr(value, each.key) for each in mapper.column_attrs}
     return value
+
+
+@asynccontextmanager
+async def open_library(
+    store: Store, url: str | None = None, namespace: str = "queries", **options: Any
+) -> AsyncIterator[Library]:
+    """The tables with their rows, and a library over them; both are gone at the end."""
+    await store.run(build)
+    found = Library(store, url, namespace, **options)
+    try:
+        yield found
+    finally:
+        await found.close()
+        await store.run(clear)

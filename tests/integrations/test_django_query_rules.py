@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,26 +23,6 @@ from cachewright.integrations.django.checking import check_rules
 from cachewright.integrations.django.configuring import from_settings
 
 PATIENT = Policy(timeouts=Timeouts(call=5, connect=5))
-
-
-@pytest.fixture
-def told() -> list[str]:
-    """The reasons that were told for not caching."""
-    return []
-
-
-@pytest.fixture
-def queries(library: Any, told: list[str]) -> Iterator[QueryCache]:
-    """A query cache with a rule for authors; one author with one book."""
-
-    def listen(event: Any) -> None:
-        if event.kind == "query_uncached":
-            told.append(event.detail)
-
-    rules = {"library.Author": 60}
-    with Cache(listeners=[listen]) as cache, QueryCache(cache, models=rules) as attached:
-        Book.objects.create(title="One", author=Author.objects.create(name="Ann"))
-        yield attached
 
 
 def test_a_rule_caches_the_queries_of_its_model(queries: QueryCache) -> None:

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from integrations import orm_library as library
-from integrations.orm_library import Author, Book, Genre, Library, Tag
+from integrations.orm_library import Author, Book, Genre, Library, Tag, open_library
 from integrations.stores import Store, now
 from sqlalchemy.orm import aliased, joinedload, load_only, raiseload, selectinload
 
 from cachewright.embedded import EmbeddedServer
 from cachewright.integrations.sqlalchemy import cached
-
-
-@asynccontextmanager
-async def open_library(
-    store: Store, url: str | None = None, namespace: str = "queries", **options: Any
-) -> AsyncIterator[Library]:
-    await store.run(library.build)
-    found = Library(store, url, namespace, **options)
-    try:
-        yield found
-    finally:
-        await found.close()
-        await store.run(library.clear)
-
 
 STATEMENTS: dict[str, Any] = {
     "entities": sa.select(Book).order_by(Book.id),

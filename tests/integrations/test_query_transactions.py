@@ -12,10 +12,9 @@ from integrations.library_writes import (
     flush_insert,
     flush_move,
     flush_update,
-    open_library,
     truth,
 )
-from integrations.orm_library import Book, Library, Loan, Tag
+from integrations.orm_library import Book, Library, Loan, Tag, open_library
 from integrations.stores import Store, now
 
 from cachewright.embedded import EmbeddedServer

@@ -10,10 +10,9 @@ from integrations.library_writes import (
     ask_all,
     bulk_update,
     flush_update,
-    open_library,
     truth,
 )
-from integrations.orm_library import Author, Book
+from integrations.orm_library import Author, Book, open_library
 from integrations.stores import Store, now
 
 
